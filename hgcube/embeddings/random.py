@@ -1,0 +1,50 @@
+"""Random vectors: the control that knows which word it is and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hgcube.embeddings.protocol import register
+
+
+@register("random")
+class Random:
+    """Independent standard normal vectors, the same for the same text and seed everywhere.
+
+    Parameters
+    ----------
+    n_features : int
+        Length of a vector.
+    seed : int
+        Of the stream that, with the text, decides each vector.
+    """
+
+    def __init__(self, *, n_features: int = 100, seed: int = 0) -> None:
+        self._n_features = n_features
+        self._seed = seed
+
+    def vectors(self, texts: Sequence[str]) -> np.ndarray[Any, Any]:
+        """Return float32 vectors, dims (word, feature)."""
+        rows = [self._generator(text).standard_normal(self._n_features) for text in texts]
+        return np.asarray(rows, dtype=np.float32).reshape(len(texts), self._n_features)
+
+    def known(self, texts: Sequence[str]) -> np.ndarray[Any, Any]:
+        """Return true for every text."""
+        return np.ones(len(texts), dtype=bool)
+
+    def provenance(self) -> dict[str, str]:
+        """Return that nothing was learned."""
+        return {"model": f"random normal, seed {self._seed}", "trained_on": "nothing (untrained)"}
+
+    def files(self) -> tuple[Path, ...]:
+        """Return nothing: the vectors depend on no file."""
+        return ()
+
+    def _generator(self, text: str) -> np.random.Generator:
+        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+        return np.random.default_rng([self._seed, int.from_bytes(digest)])
