@@ -6,9 +6,9 @@ A cube is a plain :class:`xarray.DataArray` or :class:`xarray.Dataset`. A stage 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import xarray as xr
@@ -195,6 +195,27 @@ VARIABLES: dict[str, VariableSpec] = {
         long_name="Benjamini-Hochberg q of the subject's smallest adjusted p",
         made_by="verdicts",
     ),
+    "found": VariableSpec(
+        dims=(n.ELECTRODE,),
+        long_name="word information found: adjusted p passes inside a selected subject",
+        made_by="verdicts",
+    ),
+    "n_tested": VariableSpec(dims=(), long_name="electrodes tested", made_by="verdicts"),
+    "n_found": VariableSpec(dims=(), long_name="electrodes found", made_by="verdicts"),
+    "mean_skill": VariableSpec(
+        dims=(),
+        long_name="mean skill of the found electrodes (of all tested ones where none is found)",
+        made_by="verdicts",
+    ),
+    "mean_skill_interval": VariableSpec(
+        dims=(n.QUANTILE,),
+        long_name="approximate interval of mean_skill: jackknife over words of held-out errors; "
+        "covers less than stated, and takes no account of the choice of the electrodes",
+        made_by="verdicts",
+    ),
+    "case": VariableSpec(dims=(), long_name="first row that applies", made_by="verdicts"),
+    "verdict": VariableSpec(dims=(), long_name="verdict in plain words", made_by="verdicts"),
+    "flags": VariableSpec(dims=(), long_name="named warnings, joined by ';'", made_by="verdicts"),
 }
 
 
@@ -323,6 +344,43 @@ def word_coords(words: xr.DataArray) -> dict[str, xr.DataArray]:
     """
     coords = {str(name): coord for name, coord in words.coords.items() if coord.dims == (n.WORD,)}
     return {**coords, n.TEXT: words.reset_coords(drop=True).drop_attrs()}
+
+
+def result_parts(results: object) -> list[xr.Dataset]:
+    """Return the results of one subject and space each that `results` holds, as a list.
+
+    Parameters
+    ----------
+    results : Dataset, DataTree, mapping or iterable of Dataset
+        What `encode` returned, or what ``open_results(store, by="subject")`` opens.
+
+    Returns
+    -------
+    list of xarray.Dataset
+
+    Raises
+    ------
+    CubeError
+        If a part has no scalar coordinates ``subject``, ``space``, ``solver``.
+    """
+    if isinstance(results, xr.Dataset):
+        found = [results]
+    elif isinstance(results, xr.DataTree):
+        found = [node.to_dataset() for node in results.subtree if node.data_vars]
+    elif isinstance(results, Mapping):
+        found = list(results.values())
+    else:
+        found = list(cast("Iterable[xr.Dataset]", results))
+    for part in found:
+        scalars = [name for name, coord in part.coords.items() if coord.ndim == 0]
+        missing = [name for name in (n.SUBJECT, n.SPACE, n.SOLVER) if name not in scalars]
+        if missing:
+            raise CubeError(
+                "results of one subject, space and solver each (scalar coordinates)",
+                f"one with dims {dict(part.sizes)} without {missing}",
+                "Pass what hgcube.encode returned",
+            )
+    return found
 
 
 def sampling_frequency(cube: xr.DataArray, dim: str = n.TIME) -> float:
