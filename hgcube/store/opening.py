@@ -1,0 +1,182 @@
+"""Opening parts: by labels, lazily, and only if ledger and part say the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import xarray as xr
+
+from hgcube import schema
+from hgcube.errors import OptionError, StoreError, UnknownLabelError
+from hgcube.schema import SCHEMA_VERSION
+from hgcube.store.ledger import LEDGER, Entry, Key, part_name, read_entry, read_ledger
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "recordings": ("recording",),
+    "high_gamma": ("recording",),
+    "epochs": ("subject", "target"),
+    "features": ("space", "subject"),
+    "results": ("subject", "space", "solver"),
+    "tables": ("table",),
+    "verdicts": ("over",),
+}
+"""Names of the labels of each kind of part, in the order of its path."""
+
+
+def open_cube(store: str | Path, kind: str, **key: str) -> xr.DataArray | xr.Dataset:
+    """Open one part of a store, lazily.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    kind : str
+        ``"recordings"``, ``"high_gamma"``, ``"epochs"``, ``"features"``, ``"results"``,
+        ``"tables"`` or ``"verdicts"``.
+    **key
+        Its labels, such as ``subject="04", target="mean"`` (see `KEYS`). A label may be left out
+        where only one part fits the others.
+
+    Returns
+    -------
+    xarray.DataArray or xarray.Dataset
+        A DataArray for kinds that are a single array. Coordinates are loaded, the rest is lazy
+        and cut as on disk.
+
+    Raises
+    ------
+    UnknownLabelError
+        If there is no such part, naming the closest labels and the step that makes it.
+    StoreError
+        If the part failed, or was made by another schema or other settings than the ledger says.
+    """
+    return open_part(store, kind, _key_of(store, kind, key))
+
+
+def open_results(
+    store: str | Path, by: Literal["electrode", "word", "subject"] = "electrode"
+) -> xr.Dataset | xr.DataTree:
+    """Open the results of a whole study.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    by : str
+        ``"electrode"`` or ``"word"``: the flat table over all subjects, a Dataset.
+        ``"subject"``: a DataTree of subject / space / solver.
+
+    Returns
+    -------
+    xarray.Dataset or xarray.DataTree
+
+    Raises
+    ------
+    UnknownLabelError
+        If no results were made yet.
+    OptionError
+        If `by` is something else.
+
+    Examples
+    --------
+    ``hgcube.open_results(store).hg.sel(subject="04", region=["IFG", "STG"])``
+    """
+    if by in ("electrode", "word"):
+        table = open_part(store, "tables", _key_of(store, "tables", {"table": f"{by}s"}))
+        return table if isinstance(table, xr.Dataset) else table.to_dataset()
+    if by != "subject":
+        raise OptionError("by='electrode', 'word' or 'subject'", repr(by), "Use one of them")
+    found = [key for key in keys_of(store, "results") if is_done(store, "results", key)]
+    if not found:
+        raise _unknown("subject", "results", "any", [])
+    parts = {"/".join(key): _whole(open_part(store, "results", key)) for key in found}
+    return xr.DataTree.from_dict(parts)
+
+
+def open_part(store: str | Path, kind: str, key: Key) -> xr.DataArray | xr.Dataset:
+    """Open one part by its exact key; see `open_cube`."""
+    name = part_name(kind, key)
+    path = Path(store) / name
+    entry = read_entry(Path(store) / LEDGER / f"{name}.json")
+    if entry.status != "done" or not path.is_dir():
+        raise StoreError(
+            f"{name} in {store}", entry.error or "its folder is gone", "Mend it and 'hgcube run' it"
+        )
+    opened = xr.open_zarr(path, chunks=None, consolidated=False)
+    _check_identity(opened, entry, name)
+    lazy = {variable: _cut(opened[variable].variable) for variable in opened.data_vars}
+    dataset: xr.Dataset = opened.assign_coords(opened.coords.to_dataset().load().coords).assign(
+        lazy
+    )
+    if len(lazy) == 1 and kind in schema.SPECS:
+        (only,) = dataset.data_vars.values()
+        return only
+    return dataset
+
+
+def keys_of(store: str | Path, kind: str) -> list[Key]:
+    """Return the keys of all parts of `kind` that the ledger knows, sorted."""
+    return [key for known, key in read_ledger(store) if known == kind]
+
+
+def is_done(store: str | Path, kind: str, key: Key) -> bool:
+    """Return whether the ledger has the part as done."""
+    path = Path(store) / LEDGER / f"{part_name(kind, key)}.json"
+    return path.exists() and read_entry(path).status == "done"
+
+
+def _whole(cube: xr.DataArray | xr.Dataset) -> xr.Dataset:
+    return cube if isinstance(cube, xr.Dataset) else cube.to_dataset()
+
+
+def _key_of(store: str | Path, kind: str, key: dict[str, str]) -> Key:
+    if kind not in KEYS:
+        raise UnknownLabelError.of("kind of part", kind, KEYS)
+    for name in key:
+        if name not in KEYS[kind]:
+            raise UnknownLabelError.of(f"label of {kind!r}", name, KEYS[kind])
+    fitting = keys_of(store, kind)
+    for position, name in enumerate(KEYS[kind]):
+        known = sorted({found[position] for found in fitting})
+        fitting = [found for found in fitting if key.get(name, found[position]) == found[position]]
+        if not fitting:
+            raise _unknown(name, kind, key.get(name, "any"), known)
+    if len(fitting) > 1:
+        raise OptionError(
+            f"labels {KEYS[kind]} that name one part of {kind!r}",
+            f"{key}, which fits {len(fitting)}",
+            f"Say which: {', '.join('/'.join(found) for found in fitting[:8])}",
+        )
+    return fitting[0]
+
+
+def _unknown(label: str, kind: str, got: str, known: list[str]) -> UnknownLabelError:
+    error = UnknownLabelError.of(f"{label} of {kind!r}", got, known)
+    step = f"make it with 'hgcube run STORE --steps {kind}'"
+    return UnknownLabelError(error.expected, error.got, f"{error.do}; or {step}")
+
+
+def _check_identity(opened: xr.Dataset, entry: Entry, name: str) -> None:
+    found = opened.attrs.get("hgcube_schema")
+    if found != SCHEMA_VERSION:
+        raise StoreError(
+            f"{name} in schema {SCHEMA_VERSION}",
+            f"schema {found} by hgcube {opened.attrs.get('hgcube_version')}",
+            "Run 'hgcube run' again, or open it with that version",
+        )
+    stored = opened.attrs.get("hgcube_fingerprint")
+    if stored != entry.fingerprint:
+        raise StoreError(
+            f"{name} with the ledger's fingerprint {entry.fingerprint}",
+            f"a part with {stored}",
+            "It was made by other settings or copied in by hand: run 'hgcube run' again",
+        )
+
+
+def _cut(variable: xr.Variable) -> xr.Variable:
+    if not variable.ndim:
+        return variable
+    # A chunk of a shard is not what tasks should read: that is 30 times the tasks.
+    stored = variable.encoding.get("shards") or variable.encoding["chunks"]
+    return variable.chunk(dict(zip(variable.dims, stored, strict=True)))
