@@ -53,7 +53,7 @@ class CubeSpec:
     made_by: str = ""
 
 
-_POWER_UNITS = (n.VOLT, n.LOG_VOLT, n.LOG_RATIO, n.STORED_UNITS)
+_POWER_UNITS = (n.VOLT, n.LOG_VOLT, n.LOG_RATIO, n.STORED_UNITS, n.LOG_STORED)
 _WORD_COORDS = (n.TEXT, n.ONSET, n.DURATION)
 
 SPECS: dict[str, CubeSpec] = {
@@ -169,6 +169,9 @@ VARIABLES: dict[str, VariableSpec] = {
     ),
     "collapsed": VariableSpec(
         dims=(n.ELECTRODE,), long_name="model equals its reference in every fold"
+    ),
+    "not_converged": VariableSpec(
+        dims=(n.ELECTRODE,), long_name="fits that stopped before their tolerance"
     ),
     "n_words": VariableSpec(dims=(n.ELECTRODE,), long_name="words the electrode was fitted on"),
     "studentized_r": VariableSpec(
@@ -410,6 +413,11 @@ def sampling_frequency(cube: xr.DataArray, dim: str = n.TIME) -> float:
             f"Assign it: cube[{dim!r}].attrs['sampling_frequency'] = ...",
         )
     return float(stated)
+
+
+def passed_on(cube: xr.DataArray, *attributes: str) -> dict[str, Any]:
+    """Return those of `attributes` that `cube` has: the few that a stage hands on by name."""
+    return {name: cube.attrs[name] for name in attributes if name in cube.attrs}
 
 
 def spec_of(kind: str) -> CubeSpec:

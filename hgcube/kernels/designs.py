@@ -1,0 +1,212 @@
+"""What a solver is given, how one fold of it is standardised, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+# Below this share of the largest value, what varies is rounding.
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """One regression, shared by all its targets.
+
+    Parameters
+    ----------
+    features : (word, feature) float64
+        Penalised regressors.
+    unpenalized : (word, term) float64
+        Regressors without penalty; the first is the intercept.
+    testing, training : (fold, word) bool
+        Words that a fold predicts and words that it is fitted on.
+    standardize : {"fold", "all_words", False}
+        z-score the features on the training words of each fold, once on all words (without
+        labels), or not at all.
+    alpha : float, optional
+        scikit-learn's penalty on the scale after standardisation: both solvers minimise
+        ``1/(2n) |y - Fb - Xw|^2 + alpha (l1_ratio |w|_1 + (1 - l1_ratio)/2 |w|^2)`` over the n
+        training words. Chosen inside each fold when None.
+    l1_ratio : float
+        Of the elastic net; ridge takes it as 0.
+    """
+
+    features: Array
+    unpenalized: Array
+    testing: Mask
+    training: Mask
+    standardize: str | bool
+    alpha: float | None = None
+    l1_ratio: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """What a solver found.
+
+    Parameters
+    ----------
+    added : (word, target) float64
+        What the penalised part adds to the unpenalised prediction of each held-out word.
+    alpha, alpha_max, n_nonzero : (fold, target) float64
+        Penalty used, smallest penalty with no coefficient, non-zero coefficients.
+    not_converged : (target,) int64
+        Fits that stopped before their tolerance.
+    """
+
+    added: Array
+    alpha: Array
+    alpha_max: Array
+    n_nonzero: Array
+    not_converged: npt.NDArray[np.int64]
+
+
+Fitter = Callable[[Array], Fit]
+
+
+@dataclass(frozen=True)
+class Solver:
+    """One estimator.
+
+    Parameters
+    ----------
+    prepare : callable
+        `Design` -> fitter; the fitter takes targets (word, target) and returns a `Fit`.
+    order_in_model : bool
+        The model holds the order regressors, unpenalised, beside the features.
+    null_alpha : callable, optional
+        `Design` -> the penalty of the null, from the features alone. None where it must be given.
+    """
+
+    prepare: Callable[[Design], Fitter]
+    order_in_model: bool
+    null_alpha: Callable[[Design], float] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """One fold of a `Design`, the unpenalised regressors taken out of the features.
+
+    Parameters
+    ----------
+    train, test : (n,) int
+        Words.
+    features, test_features : (word, feature) float64
+        Standardised residuals; a feature constant in training is 0.
+    unpenalized, projector : (train, term), (term, train) float64
+        Regressors and their pseudo-inverse.
+    """
+
+    train: npt.NDArray[np.intp]
+    test: npt.NDArray[np.intp]
+    features: Array
+    test_features: Array
+    unpenalized: Array
+    projector: Array
+
+    def residuals(self, targets: Array) -> Array:
+        """Return the training targets (train, target) without their unpenalised fit."""
+        return targets - self.unpenalized @ (self.projector @ targets)
+
+
+def z_scored(features: Array, training: Array) -> Array:
+    """Return features centred and scaled by the mean and sd of `training`; constant ones are 0."""
+    mean, spread = training.mean(axis=0), training.std(axis=0)
+    varies = spread > ROUNDING * np.abs(training).max(axis=0)
+    return np.where(varies, (features - mean) / np.where(varies, spread, 1.0), 0.0)
+
+
+def scaled_on_all_words(design: Design) -> Array:
+    """Return the features as every fold shares them: scaled for "all_words", else as given."""
+    if design.standardize == "all_words":
+        return z_scored(design.features, design.features)
+    return design.features
+
+
+def split(
+    features: Array,
+    unpenalized: Array,
+    train: npt.NDArray[np.intp],
+    test: npt.NDArray[np.intp],
+    *,
+    standardize: bool,
+) -> Split:
+    """Return one fold.
+
+    Parameters
+    ----------
+    features, unpenalized : (word, feature), (word, term) float64
+    train, test : (n,) int
+    standardize : bool
+        z-score on the training words.
+
+    Returns
+    -------
+    Split
+    """
+    training = features[train]
+    varies = np.ptp(training, axis=0) > ROUNDING * np.abs(training).max(axis=0)
+    used = z_scored(features, training) if standardize else np.where(varies, features, 0.0)
+    projector = np.asarray(np.linalg.pinv(unpenalized[train]), dtype=np.float64)
+    slopes = projector @ used[train]
+    return Split(
+        train=train,
+        test=test,
+        features=used[train] - unpenalized[train] @ slopes,
+        test_features=used[test] - unpenalized[test] @ slopes,
+        unpenalized=unpenalized[train],
+        projector=projector,
+    )
+
+
+def splits(design: Design) -> Iterator[tuple[int, Split]]:
+    """Yield every fold that tests a word, with its number."""
+    features = scaled_on_all_words(design)
+    strict = design.standardize == "fold"
+    for fold, test in enumerate(design.testing):
+        if test.any():
+            yield (
+                fold,
+                split(
+                    features,
+                    design.unpenalized,
+                    np.flatnonzero(design.training[fold]),
+                    np.flatnonzero(test),
+                    standardize=strict,
+                ),
+            )
+
+
+def baseline(unpenalized: Array, testing: Mask, training: Mask) -> Array:
+    """Return the matrix that predicts each held-out word from unpenalised least squares.
+
+    Parameters
+    ----------
+    unpenalized : (word, term) float64
+    testing, training : (fold, word) bool
+
+    Returns
+    -------
+    (word, word) float64
+        ``matrix @ targets`` are the predictions; row i is 0 outside word i's training words.
+    """
+    matrix = np.zeros((len(unpenalized), len(unpenalized)))
+    for test, train in zip(testing, training, strict=True):
+        if test.any():
+            rows = unpenalized[test] @ np.linalg.pinv(unpenalized[train])
+            matrix[np.ix_(np.flatnonzero(test), np.flatnonzero(train))] = rows
+    return matrix
+
+
+def leaves_one_out(testing: Mask, training: Mask) -> bool:
+    """Tell whether every fold tests one word at most and trains on all the others."""
+    tested = testing.sum(axis=1)
+    rest = (~testing == training)[tested > 0].all()
+    return bool(tested.max(initial=0) == 1 and rest and testing.any(axis=0).all())

@@ -1,0 +1,11 @@
+"""The estimators by name. A faster engine takes a name's place behind the same `Solver`."""
+
+from __future__ import annotations
+
+from hgcube.kernels import elastic_net, ridge
+from hgcube.kernels.designs import Solver
+
+SOLVERS: dict[str, Solver] = {
+    "elastic_net": Solver(elastic_net.prepare, order_in_model=False, null_alpha=None),
+    "ridge": Solver(ridge.prepare, order_in_model=True, null_alpha=ridge.null_alpha),
+}
