@@ -89,7 +89,7 @@ def _local(execution: Execution) -> Iterator[Any]:
             memory_limit=execution.memory,
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):

@@ -1,0 +1,352 @@
+"""The steps in their order, as data: what each needs, which settings change it, how it is built."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from hgcube import tables
+from hgcube.chunks import blocks_of_electrodes
+from hgcube.embeddings import embed, embedder, in_folder
+from hgcube.encoding import encode
+from hgcube.epochs import epoch
+from hgcube.inference import verify
+from hgcube.io.recording import open_recording
+from hgcube.pipeline import joining
+from hgcube.pipeline.study import Study
+from hgcube.reference import rereference
+from hgcube.signal import high_gamma
+from hgcube.speech import voice_onsets
+from hgcube.store import Key, Part, open_part
+
+Cube = xr.DataArray | xr.Dataset
+TARGETS = ("mean", "windows")
+
+
+def _nothing(_study: Study, _key: Key) -> dict[str, Any]:
+    return {}
+
+
+def _no_parts(_study: Study, _key: Key) -> list[Part]:
+    return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of the way from recordings to verdicts.
+
+    Parameters
+    ----------
+    kind : str
+        Its name, and the kind of the parts it makes.
+    keys : callable
+        Study -> keys of all parts, known without running anything.
+    settings : callable
+        Study, key -> the settings that change this part's numbers, by section.
+    build : callable
+        Study, key -> the cube, lazy where it can be.
+    needs : callable
+        Study, key -> the parts it reads.
+    sources : callable
+        Study, key -> the files outside the store that it reads, by name.
+    sizes : callable
+        Study, key -> dims of what one task reads, to plan its memory.
+    one_task : bool
+        Whether a part is built whole inside one task, on a worker.
+    """
+
+    kind: str
+    keys: Callable[[Study], list[Key]]
+    settings: Callable[[Study, Key], dict[str, Any]]
+    build: Callable[[Study, Key], Cube]
+    needs: Callable[[Study, Key], list[Part]] = _no_parts
+    sources: Callable[[Study, Key], dict[str, Path]] = _nothing
+    sizes: Callable[[Study, Key], dict[str, int]] = _nothing
+    one_task: bool = False
+
+
+def seed_of(seed: int, key: Key) -> int:
+    """Return the seed of one part, derived from the study's by hashing.
+
+    Parameters
+    ----------
+    seed : int
+        Of the study.
+    key : tuple of str
+        Of the part.
+
+    Returns
+    -------
+    int
+        Below 2 ** 63.
+    """
+    text = "/".join((str(seed), *key))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1
+
+
+# recordings -------------------------------------------------------------------------------------
+
+
+def _recordings(study: Study) -> list[Key]:
+    return [(label,) for label in sorted(study.recordings)]
+
+
+def _recording_files(study: Study, key: Key) -> dict[str, Path]:
+    recording = study.recordings[key[0]]
+    files = {os.path.relpath(path, study.source.root): path for path in recording.files}
+    for name in ("bad_electrodes", "bad_words", "events", "audio"):
+        if path := getattr(study.source, name):
+            of_this = path.replace("{subject}", recording.subject)
+            files[name] = Path(of_this.replace("{recording}", recording.label))
+    return files
+
+
+def _recording_settings(study: Study, _key: Key) -> dict[str, Any]:
+    # Where the files are does not change numbers; what is in them does, and is an input.
+    source = study.analysis.source.model_dump(mode="json", exclude={"root", "subjects"})
+    return {"source": source, "speech": study.analysis.speech.model_dump(mode="json")}
+
+
+def _build_recording(study: Study, key: Key) -> Cube:
+    recording = open_recording(study.recordings[key[0]], source=study.source)
+    recording = joining.marked(recording)
+    if "audio" not in recording:
+        return recording
+    speech = study.analysis.speech.model_dump()
+    return joining.with_words(
+        recording, voice_onsets(recording["words"], recording["audio"], **speech)
+    )
+
+
+# high_gamma -------------------------------------------------------------------------------------
+
+
+def _high_gamma_settings(study: Study, _key: Key) -> dict[str, Any]:
+    line = study.analysis.source.line_frequency
+    return {"signal": study.analysis.signal.model_dump(mode="json"), "line_frequency": line}
+
+
+def _build_high_gamma(study: Study, key: Key) -> Cube:
+    settings = study.analysis.signal.model_dump()
+    recording = _dataset(study, "recordings", key)["ieeg"]
+    referenced = rereference(recording, settings.pop("reference"))
+    blocks = blocks_of_electrodes(dict.fromkeys(map(str, referenced.dims), 0))
+    line = study.analysis.source.line_frequency
+    return high_gamma(referenced.chunk(blocks), line_frequency=line, **settings)
+
+
+# epochs -----------------------------------------------------------------------------------------
+
+
+def _epoch_settings(study: Study, key: Key) -> dict[str, Any]:
+    stated = study.analysis.epochs.model_dump(mode="json")
+    other = {"mean": ("lags", "step"), "windows": ("mean",)}[key[1]]
+    return {"epochs": {name: value for name, value in stated.items() if name not in other}}
+
+
+def _epoch_needs(study: Study, key: Key) -> list[Part]:
+    labels = study.recordings_of(key[0])
+    return [(kind, (label,)) for label in labels for kind in ("recordings", "high_gamma")]
+
+
+def _build_epochs(study: Study, key: Key) -> Cube:
+    subject, target = key
+    stated = study.analysis.epochs
+    lags = stated.mean if target == "mean" else stated.lags
+    each = [
+        epoch(
+            _array(study, "high_gamma", (label,)),
+            _dataset(study, "recordings", (label,))["words"],
+            lock=stated.lock,
+            target=target,
+            lags=lags,
+            step=stated.step,
+            baseline=stated.baseline,
+        )
+        for label in study.recordings_of(subject)
+    ]
+    return joining.along_words(each)
+
+
+# features ---------------------------------------------------------------------------------------
+
+
+def _embedder_of(study: Study, space: str) -> tuple[str, dict[str, Any]]:
+    options = in_folder(dict(study.analysis.embeddings[space]), study.store)
+    return options.pop("family", space), options
+
+
+def _feature_sources(study: Study, key: Key) -> dict[str, Path]:
+    family, options = _embedder_of(study, key[0])
+    return {path.name: path for path in embedder(family, **options).files()}
+
+
+def _feature_settings(study: Study, key: Key) -> dict[str, Any]:
+    options = dict(study.analysis.embeddings[key[0]])
+    if isinstance(options.get("model"), str):
+        options["model"] = Path(options["model"]).name
+    return {"embeddings": {key[0]: options}}
+
+
+def _build_features(study: Study, key: Key) -> Cube:
+    space, subject = key
+    family, options = _embedder_of(study, space)
+    each = [
+        embed(_dataset(study, "recordings", (label,))["words"], family, space=space, **options)
+        for label in study.recordings_of(subject)
+    ]
+    return joining.along_words(each)
+
+
+# results ----------------------------------------------------------------------------------------
+
+
+def _result_keys(study: Study) -> list[Key]:
+    return [
+        (subject, space, solver)
+        for subject in study.subjects
+        for space in sorted(study.analysis.embeddings)
+        for solver in sorted(study.analysis.encoding.solvers)
+    ]
+
+
+def _result_needs(study: Study, key: Key) -> list[Part]:
+    subject, space, _ = key
+    return [("epochs", (subject, study.analysis.encoding.target)), ("features", (space, subject))]
+
+
+def _result_settings(study: Study, key: Key) -> dict[str, Any]:
+    encoding = study.analysis.encoding.model_dump(mode="json")
+    solver = encoding.pop("solvers")[key[2]]
+    return {"encoding": encoding, "solvers": {key[2]: solver}, "seed": study.analysis.seed}
+
+
+def _build_result(study: Study, key: Key) -> Cube:
+    stated = study.analysis.encoding
+    (kind, epochs_key), (features_kind, features_key) = _result_needs(study, key)
+    epochs = _array(study, kind, epochs_key)
+    return encode(
+        epochs.chunk(blocks_of_electrodes(dict.fromkeys(map(str, epochs.dims), 0))),
+        _array(study, features_kind, features_key).load(),
+        solver=key[2],
+        folds=stated.folds,
+        references=stated.references,
+        order_terms=stated.order_terms,
+        block=stated.block,
+        seed=seed_of(study.analysis.seed, key),
+        **stated.solvers[key[2]].model_dump(),
+    )
+
+
+# verdicts, tables -------------------------------------------------------------------------------
+
+
+def _all_results(study: Study, _key: Key) -> list[Part]:
+    return [("results", key) for key in _result_keys(study)]
+
+
+def _table_needs(study: Study, key: Key) -> list[Part]:
+    verdicts: list[Part] = [("verdicts", ("all",))] if key == ("electrodes",) else []
+    return [*_all_results(study, key), *verdicts]
+
+
+def _build_verdicts(study: Study, _key: Key) -> Cube:
+    return verify(_stored_results(study))
+
+
+def _build_table(study: Study, key: Key) -> Cube:
+    results = _stored_results(study)
+    if key == ("words",):
+        return tables.by_word(results)
+    return tables.by_electrode(results, _dataset(study, "verdicts", ("all",)))
+
+
+def _stored_results(study: Study) -> list[xr.Dataset]:
+    return [_dataset(study, "results", key).load() for key in _result_keys(study)]
+
+
+def _dataset(study: Study, kind: str, key: Key) -> xr.Dataset:
+    part = open_part(study.store, kind, key)
+    return part if isinstance(part, xr.Dataset) else part.to_dataset()
+
+
+def _array(study: Study, kind: str, key: Key) -> xr.DataArray:
+    part = open_part(study.store, kind, key)
+    return part if isinstance(part, xr.DataArray) else part[kind]
+
+
+STEPS: tuple[Step, ...] = (
+    Step(
+        kind="recordings",
+        keys=_recordings,
+        sources=_recording_files,
+        settings=_recording_settings,
+        build=_build_recording,
+        one_task=True,
+        sizes=lambda study, key: _dims(study.sizes(key[0]), "electrode", "time"),
+    ),
+    Step(
+        kind="high_gamma",
+        keys=_recordings,
+        needs=lambda _, key: [("recordings", key)],
+        settings=_high_gamma_settings,
+        build=_build_high_gamma,
+        sizes=lambda study, key: _dims(study.sizes(key[0]), "electrode", "time"),
+    ),
+    Step(
+        kind="epochs",
+        keys=lambda study: [(subject, target) for subject in study.subjects for target in TARGETS],
+        needs=_epoch_needs,
+        settings=_epoch_settings,
+        build=_build_epochs,
+        sizes=lambda study, key: _dims(study.sizes_of(key[0]), "electrode", "time"),
+    ),
+    Step(
+        kind="features",
+        keys=lambda study: [
+            (space, subject)
+            for space in sorted(study.analysis.embeddings)
+            for subject in study.subjects
+        ],
+        needs=lambda study, key: [
+            ("recordings", (label,)) for label in study.recordings_of(key[1])
+        ],
+        sources=_feature_sources,
+        settings=_feature_settings,
+        build=_build_features,
+        one_task=True,
+    ),
+    Step(
+        kind="results",
+        keys=_result_keys,
+        needs=_result_needs,
+        settings=_result_settings,
+        build=_build_result,
+    ),
+    Step(
+        kind="verdicts",
+        keys=lambda _: [("all",)],
+        needs=_all_results,
+        settings=_nothing,
+        build=_build_verdicts,
+        one_task=True,
+    ),
+    Step(
+        kind="tables",
+        keys=lambda _: [("electrodes",), ("words",)],
+        needs=_table_needs,
+        settings=_nothing,
+        build=_build_table,
+        one_task=True,
+    ),
+)
+
+
+def _dims(sizes: dict[str, int], *dims: str) -> dict[str, int]:
+    return {dim: sizes[dim] for dim in dims}
