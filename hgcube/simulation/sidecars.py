@@ -222,6 +222,7 @@ def write_truth_description(root: Path, options: Mapping[str, Any]) -> None:
         "Options": dict(options),
     }
     write_json(folder / "dataset_description.json", content)
+    (folder / ".bidsignore").write_text("*_truth.*\n*_words.*\n", encoding="utf-8")
 
 
 def is_simulation(root: Path) -> bool:

@@ -236,7 +236,8 @@ def _weights(
     """Draw one direction per patch, scaled so that the planted gain has its stated sd."""
     columns: dict[str, Any] = {}
     for role, score in scores.items():
-        directions = rng.standard_normal((truth["patch"].max() + 1, score.shape[1]))
+        shape = (truth["patch"].max() + 1, score.shape[1])
+        directions = rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape)
         if role == "embedding":
             directions *= 2.0 ** -np.arange(score.shape[1])
         spread = (directions @ score.T).std(axis=1)
