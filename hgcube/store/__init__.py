@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hgcube.store.creating import create
 from hgcube.store.ledger import Entry, Key, Part, part_name, read_ledger
 from hgcube.store.lock import locked
 from hgcube.store.opening import KEYS, open_cube, open_part, open_results
@@ -13,6 +14,7 @@ __all__ = [
     "Key",
     "Part",
     "WholeChunks",
+    "create",
     "locked",
     "open_cube",
     "open_part",

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hgcube.cluster import connect
+from hgcube.config import Execution
+from hgcube.errors import SettingsError
+
+
+class FakeClient:
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_given_client_is_used_and_left_open() -> None:
+    client = FakeClient()
+    with connect(Execution(scheduler="synchronous"), client) as opened:
+        assert opened is client
+    assert not client.closed
+
+
+@pytest.mark.parametrize("scheduler", ["synchronous", "threads"])
+def test_local_schedulers_need_no_client(scheduler: str) -> None:
+    with connect(Execution(scheduler=scheduler)) as opened:
+        assert opened is None
+
+
+def test_a_scheduler_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    import distributed
+
+    def refuse(**where: object) -> None:
+        raise OSError(f"nobody at {where['address']}")
+
+    monkeypatch.setattr(distributed, "Client", refuse)
+    address = "tcp://127.0.0.1:9"
+    with (
+        pytest.raises(SettingsError, match="nobody at tcp"),
+        connect(Execution(scheduler=address)),
+    ):
+        pass
+
+
+def blas_threads() -> list[int]:
+    import scipy.linalg  # noqa: F401 - loads the pools that are counted
+    from threadpoolctl import threadpool_info
+
+    return [pool["num_threads"] for pool in threadpool_info()]
+
+
+def test_a_local_cluster_is_on_loopback_and_shared(tmp_path: Path) -> None:
+    import distributed
+
+    with connect(Execution(workers=1, memory="1GiB")) as client:
+        info = client.scheduler_info()
+        (worker,) = info["workers"].values()
+        assert info["address"].startswith("tcp://127.0.0.1:")
+        assert client.dashboard_link.startswith("http://127.0.0.1:")
+        assert (worker["nthreads"], worker["memory_limit"]) == (1, 2**30)
+        assert client.submit(os.getpid).result() != os.getpid()
+        pools = client.submit(blas_threads_source()).result()
+        assert pools
+        assert set(pools) == {1}
+        with connect(Execution(scheduler=info["address"])) as remote:
+            assert remote.scheduler_info()["id"] == info["id"]
+        file = tmp_path / "scheduler.json"
+        client.write_scheduler_file(str(file))
+        with connect(Execution(scheduler=str(file))) as by_file:
+            assert by_file.scheduler_info()["id"] == info["id"]
+        with (
+            distributed.Client(info["address"]) as ambient,
+            connect(Execution()) as found,
+        ):
+            assert found is ambient
+        assert client.status == "running"
+    assert client.status == "closed"
+
+
+def blas_threads_source() -> object:
+    import sys
+
+    import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    return blas_threads
