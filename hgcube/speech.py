@@ -137,7 +137,9 @@ def _loudnesses(audio: xr.DataArray, stretches: list[slice], rate: float) -> lis
     if audio.chunks is None:
         return [kernels.loudness(piece, rate) for piece in pieces]
     level = delayed(kernels.loudness, pure=True)
-    levels = compute(*[level(piece, rate) for piece in pieces])  # type: ignore[no-untyped-call]
+    # unoptimised, the graphs share the blocks of the file: stretches overlap, no block loads twice
+    whole = [piece.rechunk(-1).to_delayed(optimize_graph=False).item() for piece in pieces]
+    levels = compute(*[level(piece, rate) for piece in whole])  # type: ignore[no-untyped-call]
     return list(levels)
 
 

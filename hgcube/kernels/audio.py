@@ -29,6 +29,9 @@ PRESENCE = 3.0
 FAINT = 0.1
 """A sound below this part of the median loudness of all stretches is no voice."""
 
+SYLLABLE_GAP = 0.1
+"""A shorter silence, in s, does not end a voice."""
+
 FLAT_TOP = 3
 """So many samples in a row at full scale are clipped."""
 
@@ -115,22 +118,22 @@ def first_voice(level: Floats, threshold: float, frames: int, earliest: int) -> 
     frames : int
         Length of the shortest voice.
     earliest : int
-        A voice that sounds at this frame is followed back to its beginning.
+        Inside `level`. A voice that sounds at this frame is followed back to its beginning.
 
     Returns
     -------
     tuple of int and bool
         Frame -1 if there is no voice.
     """
-    begins = np.flatnonzero(_sustained(level, frames) >= threshold)
-    if not begins.size:
+    voiced = ndimage.binary_opening(level >= threshold, np.ones(frames, dtype=bool))
+    later = np.flatnonzero(voiced[earliest:])
+    if not voiced.any():
         return -1, False
-    silent_before = np.flatnonzero(level[: earliest + 1] < threshold)
-    since = int(silent_before[-1]) + 1 if silent_before.size else 0
-    if since <= earliest and since in begins:
-        return since, True
-    later = begins[begins > earliest]
-    return (int(later[0]), False) if later.size else (-1, False)
+    gap = round(SYLLABLE_GAP / LEVEL_STEP)
+    joined = ndimage.binary_closing(np.pad(voiced, gap), np.ones(gap, dtype=bool))[gap:-gap]
+    if joined[earliest]:
+        return int(np.flatnonzero(~np.append(False, joined[:earliest]))[-1]), True
+    return (earliest + int(later[0]), False) if later.size else (-1, False)
 
 
 def _sustained(level: Floats, frames: int) -> Floats:
