@@ -37,6 +37,7 @@ _LEAST: dict[str, float] = {
     "word_variability": 0,
     "drift": 0,
 }
+_WHOLE = ("n_subjects", "n_words", "runs", "n_components", "unspoken_words", "seed")
 _SHARES = ("skill", "late_words", "bad_electrodes")
 _WHY = {
     "sampling_frequency": "high gamma is planted up to 200 Hz",
@@ -106,17 +107,20 @@ def electrode_counts(asked: object, n_subjects: int) -> tuple[int, ...]:
     """Return electrodes per subject: the study's own, one number, or one per subject."""
     if asked is None:
         return ELECTRODES_OF_STUDY
-    counts = tuple(int(count) for count in np.atleast_1d(np.asarray(asked, dtype=int)))
-    if min(counts, default=0) < 1 or len(counts) not in (1, n_subjects):
+    counts = np.atleast_1d(np.asarray(asked))
+    whole = counts.dtype.kind in "iu" and counts.min(initial=1) > 0
+    if not whole or len(counts) not in (1, n_subjects):
         raise OptionError(
             f"n_electrodes as one number above 0, or {n_subjects} of them",
             repr(asked),
             "Give one number for all subjects or one for each",
         )
-    return counts
+    return tuple(counts.tolist())
 
 
 def _check_least(name: str, value: Any, least: float) -> None:
+    if name in _WHOLE and not isinstance(value, int | np.integer):
+        raise OptionError(f"{name} as a whole number", repr(value), f"Round {name}")
     if not value >= least:
         why = f" ({_WHY[name]})" if name in _WHY else ""
         raise OptionError(f"{name} of at least {least:g}{why}", f"{value:g}", f"Raise {name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -34,7 +34,7 @@ logger = logging.getLogger("hgcube")
 _BLOCK = 16
 _FULL_SCALE = 2**15 - 1
 _LOUDNESS = 0.08
-_ROOM_NOISE = 2e-4
+_ROOM_NOISE = 1e-3
 _AUDIO_SHORTER = 0.001
 _PITCH = (95.0, 135.0)
 
@@ -44,7 +44,7 @@ def simulate(  # noqa: PLR0913
     *,
     n_subjects: int = 10,
     n_words: int = 100,
-    n_electrodes: int | list[int] | None = None,
+    n_electrodes: int | Sequence[int] | None = None,
     sampling_frequency: float = 1024.0,
     audio_frequency: float = 48_000.0,
     word_duration: float = 2.0,
@@ -80,7 +80,7 @@ def simulate(  # noqa: PLR0913
     n_words : int
         Unique within a subject, drawn from `hgcube.simulation.DUTCH_WORDS`. Subject 10 stopped
         after 95 % of them.
-    n_electrodes : int or list of int, optional
+    n_electrodes : int or sequence of int, optional
         For all subjects, or for each. By default the study's own 54-127 (1,103 in all).
     sampling_frequency, audio_frequency : float
         In Hz; at least 400 and 2,000.

@@ -140,6 +140,24 @@ def test_valid_by_pynwb(study, files):
         assert pynwb.validate(io=io) == []
 
 
+def test_the_reader_finds_what_was_written(study, files):
+    tree = hgcube.open_bids(study)
+    assert set(tree.children) == {"01", "02"}
+    subject, node = files(study, "02"), tree["02"].to_dataset()
+    assert node.attrs["simulated"] is True
+    volts = node["ieeg"].transpose("electrode", "time").values
+    assert volts == pytest.approx(1e-6 * subject.series("iEEG").T, rel=1e-12)
+    assert node["ieeg"]["name"].values.tolist() == subject.truth()["name"].tolist()
+    assert (node["audio"].values == subject.series("Audio")).all()
+    words = subject.truth("words")
+    assert node["words"].values.tolist() == words["text"].tolist()
+    assert node["words"]["onset"].values == pytest.approx(words["onset"].to_numpy())
+    assert set(node["words"]["flag"].values.tolist()) == {""}
+    marked = subject.truth()["marked_bad"].to_numpy()
+    assert marked.any()
+    assert node["ieeg"]["bad"].values[marked].all()
+
+
 def test_same_seed_same_bytes_and_another_seed_others(make, features):
     first, again, other = (make(features=features, seed=seed) for seed in (5, 5, 6))
     assert checksums(first) == checksums(again)
@@ -215,6 +233,9 @@ def test_default_sizes_are_those_of_the_study():
         ({"n_subjects": 0}, "n_subjects of at least 1. Got 0"),
         ({"n_electrodes": -3}, "n_electrodes as one number above 0"),
         ({"n_electrodes": [3, 4]}, "or 1 of them"),
+        ({"n_electrodes": []}, "or 1 of them"),
+        ({"n_electrodes": "all"}, "one number above 0"),
+        ({"n_words": 9.5}, "n_words as a whole number. Got 9.5"),
         ({"sampling_frequency": 256.0}, "at least 400 .high gamma"),
         ({"sampling_frequency": float("nan")}, "sampling_frequency"),
         ({"skill": 1.0}, "skill between 0 and 1"),
