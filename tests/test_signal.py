@@ -6,10 +6,12 @@ import sys
 import numpy as np
 import pytest
 
+from hgcube.epochs import epoch
 from hgcube.errors import CubeError, OptionError, UnknownLabelError
+from hgcube.reference import rereference
 from hgcube.signal import PRESETS, band_power, high_gamma
 from tests.oracles import authors_envelope, authors_high_gamma
-from tests.recordings import plain, recording
+from tests.recordings import plain, recording, words
 
 
 def stored(cube):
@@ -169,9 +171,21 @@ def test_what_is_missing_is_named():
         band_power(cube, band=(70, 170), notch="middle")
 
 
+def test_a_simulated_recording_says_so_to_the_end():
+    simulated = recording(seconds=1.0).assign_attrs(simulated=1)
+    power = high_gamma(rereference(simulated))
+    assert power.attrs["simulated"] == 1
+    assert power.attrs["line_frequency"] == 50.0
+    assert epoch(power, words(onsets=[0.4], delay=None), lock="display", lags=(0, 0.3)).attrs[
+        "simulated"
+    ]
+    assert "simulated" not in high_gamma(recording(seconds=1.0)).attrs
+
+
 MEMORY = """
 import json, resource, sys
 import numpy as np, xarray as xr
+from hgcube.reference import rereference
 from hgcube.signal import high_gamma
 n_electrodes, seconds = int(sys.argv[1]), int(sys.argv[2])
 rng = np.random.default_rng(0)

@@ -170,7 +170,8 @@ def band_envelope(
     power = np.full((signals.shape[0], length), np.nan, dtype=dtype)
     for first in range(0, signals.shape[0], _ROWS):
         rows = slice(first, first + _ROWS)
-        block = signals[rows].astype(np.float64) / scale[rows, np.newaxis]
+        # one order of summation, however the recording lies in memory
+        block = signals[rows].astype(np.float64, order="C") / scale[rows, np.newaxis]
         finite = np.isfinite(block).all(axis=1)
         if finite.any():
             power[rows][finite] = _finite_power(block[finite], filters, windows, dtype)

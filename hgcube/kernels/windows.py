@@ -68,11 +68,12 @@ def segment_means(signals: Floats, starts: Indices, stops: Indices) -> Floats:
     counts = (stops - starts).ravel()
     means = np.empty((signals.shape[0], counts.size), dtype=signals.dtype)
     for first in range(0, signals.shape[0], _ROWS):
-        rows = slice(first, first + _ROWS)
+        block = signals[first : first + _ROWS]
         # reduceat takes no index behind the last sample: one more sample, never in a sum, makes it
-        padded = np.pad(signals[rows], ((0, 0), (0, 1)))
+        padded = np.zeros((len(block), block.shape[1] + 1), dtype=signals.dtype)
+        padded[:, :-1] = block
         sums = np.add.reduceat(padded, bounds, axis=1, dtype=np.float64)[:, ::2]
-        means[rows] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+        means[first : first + _ROWS] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     return means.reshape(-1, *starts.shape)
 
 
@@ -91,7 +92,7 @@ def pooled_mean(signals: Floats, starts: Indices, stops: Indices) -> Floats:
         NaN for a row without a finite sample.
     """
     samples = np.concatenate([np.arange(a, b) for a, b in zip(starts, stops, strict=True)])
-    pooled = signals[:, samples].astype(np.float64)
+    pooled = signals[:, samples].astype(np.float64, order="C")  # one order of summation
     finite = np.isfinite(pooled)
     counts = finite.sum(axis=1)
     sums = np.where(finite, pooled, 0.0).sum(axis=1)

@@ -1,0 +1,168 @@
+"""What every stage promises, tested once for all of them; the stages are in `cases.py`."""
+
+from __future__ import annotations
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+
+from hgcube.schema import check
+from tests.contracts.cases import CASES
+
+RNG = np.random.default_rng(11)
+
+every_stage = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+lazy_stage = pytest.mark.parametrize(
+    "case", [case for case in CASES if case.lazy], ids=lambda case: case.id
+)
+aligned_stage = pytest.mark.parametrize(
+    "case", [case for case in CASES if case.misaligned], ids=lambda case: case.id
+)
+bare_stage = pytest.mark.parametrize(
+    "case", [case for case in CASES if case.bare], ids=lambda case: case.id
+)
+by_label = pytest.mark.parametrize(
+    "case", [case for case in CASES if case.permuted], ids=lambda case: case.id
+)
+
+
+def never(graph, keys, **options):
+    raise AssertionError(f"{len(keys)} results were computed while a stage was only called")
+
+
+def variables(output):
+    """Return the arrays of an output by name; of an array, itself."""
+    if isinstance(output, xr.DataArray):
+        return {"": output}
+    return dict(output.data_vars)
+
+
+def chunked(case, chunks):
+    """Return the inputs as a user gets them from ``.chunk``: even coordinates are in chunks."""
+    cubes = dict(case.inputs())
+    for name in case.lazy:
+        known = {dim: size for dim, size in chunks.items() if dim in cubes[name].dims}
+        cubes[name] = cubes[name].chunk(known)
+    return cubes
+
+
+def lazily(case, chunks):
+    """Return the output of the stage on lazy inputs with their labels in memory, as a store
+    opens them; any computing raises.
+    """
+    cubes = case.inputs()
+    lazy = chunked(case, chunks)
+    cubes = {name: cube.copy(data=lazy[name].data) for name, cube in cubes.items()}
+    with dask.config.set(scheduler=never):
+        return case.run(cubes)
+
+
+def assert_same(got, expected, rtol):
+    assert got.dims == expected.dims
+    assert set(got.coords) == set(expected.coords)
+    for name, coord in expected.coords.items():
+        np.testing.assert_array_equal(got[name].values, coord.values, err_msg=str(name))
+    if rtol and got.dtype.kind == "f":
+        scale = np.nanmax(np.abs(expected.values))
+        np.testing.assert_allclose(got.values, expected.values, rtol=rtol, atol=rtol * scale)
+    else:
+        np.testing.assert_array_equal(got.values, expected.values)
+
+
+@lazy_stage
+def test_nothing_is_computed_by_calling(case):
+    for chunks in case.chunkings:
+        output = lazily(case, chunks)
+        assert any(variable.chunks for variable in variables(output).values())
+
+
+@lazy_stage
+def test_the_declared_dtype_is_the_computed_one(case):
+    for variable in variables(lazily(case, case.chunkings[0])).values():
+        declared = variable.dtype
+        assert variable.compute().dtype == declared
+        if variable.chunks:
+            assert variable.data._meta.dtype == declared
+
+
+@lazy_stage
+def test_chunks_change_no_number(case):
+    eager = variables(case.run(case.inputs()))
+    assert any(_varies(variable) for variable in eager.values())
+    for chunks in case.chunkings:
+        lazy = variables(case.run(chunked(case, chunks)))
+        assert lazy.keys() == eager.keys()
+        for name, expected in eager.items():
+            assert_same(lazy[name].compute(scheduler="synchronous"), expected, 0.0)
+
+
+@every_stage
+def test_the_order_of_dims_changes_no_number(case):
+    cubes = case.inputs()
+    turned = {
+        name: cube.transpose(*cube.dims[::-1]).copy(deep=True) for name, cube in cubes.items()
+    }
+    expected = variables(case.run(cubes))
+    for name, got in variables(case.run(turned)).items():
+        assert_same(got.transpose(*expected[name].dims), expected[name], 0.0)
+
+
+def _varies(variable):
+    values = variable.values.ravel().tolist()
+    return len(set(values)) > 1
+
+
+@by_label
+def test_a_permuted_input_gives_the_permuted_output(case):
+    cubes = dict(case.inputs())
+    first, dim = next(iter(cubes)), case.permuted
+    order = RNG.permutation(cubes[first].sizes[dim])
+    shuffled = case.run({**cubes, first: cubes[first].isel({dim: order})})
+    for name, expected in variables(case.run(cubes)).items():
+        got = variables(shuffled)[name]
+        assert set(got[dim].values.tolist()) == set(expected[dim].values.tolist())
+        assert_same(got.sel({dim: expected[dim].values}), expected, case.rtol)
+
+
+@every_stage
+def test_inputs_are_not_changed(case):
+    cubes = case.inputs()
+    before = {name: cube.copy(deep=True) for name, cube in cubes.items()}
+    case.run(cubes)
+    for name, cube in cubes.items():
+        xr.testing.assert_identical(cube, before[name])
+
+
+@every_stage
+def test_attributes_of_the_input_do_not_leak(case):
+    cubes = case.inputs()
+    stated = [cube for cube in cubes.values() if "not_for_others" in cube.attrs]
+    assert stated
+    output = case.run(cubes)
+    for variable in (output, *variables(output).values()):
+        assert ("not_for_others" in variable.attrs) is case.keeps_attributes
+
+
+@every_stage
+def test_the_output_meets_its_spec_for_the_store(case):
+    output = case.run(case.inputs())
+    if case.kind is not None:
+        check(output, case.kind, stored=True)
+    for variable in variables(output).values():
+        assert variable.attrs.get("long_name") or case.keeps_attributes
+
+
+@aligned_stage
+def test_labels_that_do_not_match_are_refused(case):
+    case.run(case.inputs())
+    with pytest.raises(ValueError, match=r"(?i)expected|align"):
+        case.run(case.misaligned())
+
+
+@bare_stage
+def test_plain_arrays_are_welcome(case):
+    bare = variables(case.run(case.bare()))
+    for name, expected in variables(case.run(case.inputs())).items():
+        assert bare[name].dims == expected.dims
+        assert bare[name].shape == expected.shape
