@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+import xarray as xr
 from dask.utils import format_bytes, parse_bytes
 
 from hgcube import names as n
@@ -30,7 +31,7 @@ RULES: dict[str, dict[str, int]] = {
 }
 
 # Arrays of the size of one block that a task of the step holds at its peak.
-COPIES = {"recordings": 3, "high_gamma": 12, "epochs": 4, "features": 4, "results": 40}
+COPIES = {"recordings": 3, "high_gamma": 12, "epochs": 4, "results": 4}
 
 
 def plan(kind: str, sizes: Mapping[str, int], dtype: object) -> dict[str, int]:
@@ -61,19 +62,20 @@ def plan(kind: str, sizes: Mapping[str, int], dtype: object) -> dict[str, int]:
     return {dim: max(1, min(size, rules.get(dim, size))) for dim, size in sizes.items()}
 
 
-def blocks_of_electrodes(sizes: Mapping[str, int]) -> dict[str, int]:
-    """Return the chunks in which electrodes are computed: blocks of electrodes, the rest whole.
+def in_blocks(cube: xr.DataArray) -> xr.DataArray:
+    """Return the cube cut as it is computed: blocks of electrodes, every other dim whole.
 
     Parameters
     ----------
-    sizes : mapping of str to int
-        Dimensions of the cube.
+    cube : xarray.DataArray
 
     Returns
     -------
-    dict of str to int
+    xarray.DataArray
+        Coordinates stay as they are: Dask coordinates cannot be queried.
     """
-    return {dim: ELECTRODES_PER_BLOCK if dim == n.ELECTRODE else -1 for dim in sizes}
+    cut = {dim: ELECTRODES_PER_BLOCK if dim == n.ELECTRODE else -1 for dim in cube.dims}
+    return cube.copy(data=cube.variable.chunk(cut).data)
 
 
 def bytes_per_task(kind: str, sizes: Mapping[str, int]) -> int:

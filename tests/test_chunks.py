@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import xarray as xr
 
 from hgcube import chunks
 from hgcube.errors import SettingsError
@@ -31,8 +33,14 @@ def test_every_kind_of_part_has_a_rule() -> None:
 
 
 def test_blocks_are_of_electrodes_alone() -> None:
-    sizes = {"word": 100, "electrode": 127, "lag": 30}
-    assert chunks.blocks_of_electrodes(sizes) == {"word": -1, "electrode": 16, "lag": -1}
+    cube = xr.DataArray(
+        np.zeros((30, 40, 5)),
+        dims=("word", "electrode", "lag"),
+        coords={"region": ("electrode", np.arange(40))},
+    )
+    cut = chunks.in_blocks(cube.copy(data=cube.variable.chunk(word=10).data))
+    assert cut.chunks == ((30,), (16, 16, 8), (5,))
+    assert isinstance(cut.region.data, np.ndarray)
 
 
 def test_what_does_not_fit_is_refused_with_both_numbers() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import xarray as xr
 
 from hgcube import tables
-from hgcube.chunks import blocks_of_electrodes
+from hgcube.chunks import in_blocks
 from hgcube.embeddings import embed, embedder, in_folder
 from hgcube.encoding import encode
 from hgcube.epochs import epoch
@@ -134,11 +134,10 @@ def _high_gamma_settings(study: Study, _key: Key) -> dict[str, Any]:
 
 def _build_high_gamma(study: Study, key: Key) -> Cube:
     settings = study.analysis.signal.model_dump()
-    recording = _dataset(study, "recordings", key)["ieeg"]
+    recording = _recording(study, key[0])["ieeg"]
     referenced = rereference(recording, settings.pop("reference"))
-    blocks = blocks_of_electrodes(dict.fromkeys(map(str, referenced.dims), 0))
     line = study.analysis.source.line_frequency
-    return high_gamma(referenced.chunk(blocks), line_frequency=line, **settings)
+    return high_gamma(in_blocks(referenced), line_frequency=line, **settings)
 
 
 # epochs -----------------------------------------------------------------------------------------
@@ -162,7 +161,7 @@ def _build_epochs(study: Study, key: Key) -> Cube:
     each = [
         epoch(
             _array(study, "high_gamma", (label,)),
-            _dataset(study, "recordings", (label,))["words"],
+            _recording(study, label)["words"],
             lock=stated.lock,
             target=target,
             lags=lags,
@@ -198,7 +197,7 @@ def _build_features(study: Study, key: Key) -> Cube:
     space, subject = key
     family, options = _embedder_of(study, space)
     each = [
-        embed(_dataset(study, "recordings", (label,))["words"], family, space=space, **options)
+        embed(_recording(study, label)["words"], family, space=space, **options)
         for label in study.recordings_of(subject)
     ]
     return joining.along_words(each)
@@ -227,12 +226,23 @@ def _result_settings(study: Study, key: Key) -> dict[str, Any]:
     return {"encoding": encoding, "solvers": {key[2]: solver}, "seed": study.analysis.seed}
 
 
+def _result_sizes(study: Study, key: Key) -> dict[str, int]:
+    stated = study.analysis
+    low, high = stated.epochs.lags
+    lags = round((high - low) / stated.epochs.step) + 1
+    return {
+        "null": 2,
+        "permutation": 1 + stated.encoding.solvers[key[2]].permutations,
+        "electrode": study.sizes_of(key[0])["electrode"],
+        "lag": lags if stated.encoding.target == "windows" else 1,
+    }
+
+
 def _build_result(study: Study, key: Key) -> Cube:
     stated = study.analysis.encoding
     (kind, epochs_key), (features_kind, features_key) = _result_needs(study, key)
-    epochs = _array(study, kind, epochs_key)
     return encode(
-        epochs.chunk(blocks_of_electrodes(dict.fromkeys(map(str, epochs.dims), 0))),
+        in_blocks(_array(study, kind, epochs_key)),
         _array(study, features_kind, features_key).load(),
         solver=key[2],
         folds=stated.folds,
@@ -274,6 +284,11 @@ def _stored_results(study: Study) -> list[xr.Dataset]:
 def _dataset(study: Study, kind: str, key: Key) -> xr.Dataset:
     part = open_part(study.store, kind, key)
     return part if isinstance(part, xr.Dataset) else part.to_dataset()
+
+
+def _recording(study: Study, label: str) -> xr.Dataset:
+    opened = open_part(study.store, "recordings", (label,), without=("audio", "audio_time"))
+    return opened if isinstance(opened, xr.Dataset) else opened.to_dataset()
 
 
 def _array(study: Study, kind: str, key: Key) -> xr.DataArray:
@@ -328,10 +343,11 @@ STEPS: tuple[Step, ...] = (
         needs=_result_needs,
         settings=_result_settings,
         build=_build_result,
+        sizes=_result_sizes,
     ),
     Step(
         kind="verdicts",
-        keys=lambda _: [("all",)],
+        keys=lambda study: [("all",)] if study.analysis.embeddings else [],
         needs=_all_results,
         settings=_nothing,
         build=_build_verdicts,
@@ -339,7 +355,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         kind="tables",
-        keys=lambda _: [("electrodes",), ("words",)],
+        keys=lambda study: [("electrodes",), ("words",)] if study.analysis.embeddings else [],
         needs=_table_needs,
         settings=_nothing,
         build=_build_table,

@@ -94,8 +94,23 @@ def open_results(
     return xr.DataTree.from_dict(parts)
 
 
-def open_part(store: str | Path, kind: str, key: Key) -> xr.DataArray | xr.Dataset:
-    """Open one part by its exact key; see `open_cube`."""
+def open_part(
+    store: str | Path, kind: str, key: Key, *, without: tuple[str, ...] = ()
+) -> xr.DataArray | xr.Dataset:
+    """Open one part by its exact key; see `open_cube`.
+
+    Parameters
+    ----------
+    store : path
+    kind : str
+    key : tuple of str
+    without : tuple of str
+        Variables that are not even looked at. The labels of an audio axis are 100 MB.
+
+    Returns
+    -------
+    xarray.DataArray or xarray.Dataset
+    """
     name = part_name(kind, key)
     path = Path(store) / name
     entry = read_entry(Path(store) / LEDGER / f"{name}.json")
@@ -103,7 +118,7 @@ def open_part(store: str | Path, kind: str, key: Key) -> xr.DataArray | xr.Datas
         raise StoreError(
             f"{name} in {store}", entry.error or "its folder is gone", "Mend it and 'hgcube run' it"
         )
-    opened = xr.open_zarr(path, chunks=None, consolidated=False)
+    opened = xr.open_zarr(path, chunks=None, consolidated=False, drop_variables=without)
     _check_identity(opened, entry, name)
     lazy = {variable: _cut(opened[variable].variable) for variable in opened.data_vars}
     dataset: xr.Dataset = opened.assign_coords(opened.coords.to_dataset().load().coords).assign(
