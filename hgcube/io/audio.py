@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 import warnings
 from pathlib import Path
 
@@ -117,6 +118,6 @@ def _load_wav(path: Path) -> tuple[float, np.ndarray]:
                 rate, samples = wavfile.read(path, mmap=True)
             except ValueError:  # 24-bit samples cannot be mapped
                 rate, samples = wavfile.read(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, struct.error) as error:
         raise SourceError(f"a WAV file {path}", str(error), "Convert or fetch it") from None
     return float(rate), np.asanyarray(samples)

@@ -89,7 +89,8 @@ def is_word(texts: pd.Series) -> pd.Series:
     pandas.Series of bool
     """
     folded = texts.astype(object).map(str).str.strip().str.casefold()
-    return folded.map(lambda text: any(map(str.isalpha, text)) and text not in _NO_WORD)
+    words = [any(map(str.isalpha, text)) and text not in _NO_WORD for text in folded]
+    return pd.Series(words, texts.index, dtype=bool)
 
 
 def stimulus_words(stimulus: Series, sampling_frequency: float) -> pd.DataFrame:

@@ -213,13 +213,14 @@ def _table(raw: Any) -> pd.DataFrame:
     )
     if np.isfinite(places).any():
         table[["x", "y", "z"]] = places
-        frames = {str(column["coord_frame"]) for column in raw.info["chs"]}
-        table.attrs["space"] = _frame(frames)
+        first = int(np.flatnonzero(np.isfinite(places).all(axis=1))[0])
+        table.attrs["space"] = _frame(str(raw.info["chs"][first]["coord_frame"]))
     return table
 
 
-def _frame(frames: set[str]) -> str:
-    return next(iter(frames)).rpartition("COORD_")[2].rstrip(")") if frames else NOT_AVAILABLE
+def _frame(constant: str) -> str:
+    """Shorten MNE's ``4 (FIFFV_COORD_HEAD)`` to ``HEAD``."""
+    return constant.rpartition("COORD_")[2].rstrip(")") or NOT_AVAILABLE
 
 
 def _event_table(raw: Any, events: object) -> pd.DataFrame:
@@ -254,6 +255,6 @@ def _annotated(raw: Any, annotations: Any) -> pd.DataFrame:
         }
     )
     artefact = table[n.TEXT].str.casefold().str.match("bad|edge")
-    words: pd.DataFrame = table[is_word(table[n.TEXT]).astype(bool) & ~artefact]
+    words: pd.DataFrame = table[is_word(table[n.TEXT]) & ~artefact]
     numbered: pd.DataFrame = words.reset_index(drop=True)
     return numbered
