@@ -20,9 +20,9 @@ def authors_envelope(samples, sampling_frequency, *, line_stops=((98, 102), (148
     return np.abs(scipy.signal.hilbert(samples, length, axis=0)[: len(samples)])
 
 
-def authors_high_gamma(samples, sampling_frequency, *, window=0.05, step=0.01):
+def authors_high_gamma(samples, sampling_frequency, *, window=0.05, step=0.01, **stops):
     """High gamma as in the data-set authors' feature script; (windows, electrodes)."""
-    amplitude = authors_envelope(samples, sampling_frequency)
+    amplitude = authors_envelope(samples, sampling_frequency, **stops)
     n_windows = int(
         np.floor((len(samples) - window * sampling_frequency) / (step * sampling_frequency))
     )

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from hgcube.epochs import epoch
 from hgcube.errors import CubeError, OptionError, UnknownLabelError
@@ -180,6 +181,32 @@ def test_a_simulated_recording_says_so_to_the_end():
         "simulated"
     ]
     assert "simulated" not in high_gamma(recording(seconds=1.0)).attrs
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("file", "rate"), [("seeg/sample_seeg.edf", 1000.0), ("ecog/sample_ecog.edf", 999.412)]
+)
+def test_real_recordings_equal_the_authors_script(shared_folder, file, rate):
+    import mne
+
+    raw = mne.io.read_raw_edf(shared_folder / "data/mne-misc-data" / file, verbose="error")
+    assert raw.info["sfreq"] == pytest.approx(rate, abs=1e-3)
+    clock = ("time", raw.times, {"sampling_frequency": raw.info["sfreq"]})
+    names = raw.ch_names[:12]
+    cube = xr.DataArray(
+        raw.get_data(names),
+        dims=("electrode", "time"),
+        coords={"electrode": names, "time": clock},
+        attrs={"line_frequency": 60.0},
+    )
+    power = high_gamma(cube.chunk(electrode=5, time=4000), preset="authors")
+    stops = ((118, 122),)
+    expected = authors_high_gamma(cube.values.T, raw.info["sfreq"], line_stops=stops).T
+    np.testing.assert_allclose(power, expected, rtol=1e-10)
+    pairs = rereference(cube)
+    assert pairs.electrode.values[0] == f"{names[0]}-{names[1]}"
+    assert np.isfinite(high_gamma(pairs)).all()
 
 
 MEMORY = """
