@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -164,10 +165,18 @@ def read_table(path: Path, required: Iterable[str], *, separator: str = "\t") ->
     import pandas as pd
 
     try:
-        table = pd.read_csv(
-            path, sep=separator, keep_default_na=False, dtype=str, encoding="utf-8-sig"
-        )
-    except (OSError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            # Without index_col=False a field too many in each row would shift every column.
+            table = pd.read_csv(
+                path,
+                sep=separator,
+                keep_default_na=False,
+                dtype=str,
+                encoding="utf-8-sig",
+                index_col=False,
+            )
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
         raise SourceError(
             f"a table in UTF-8 in {path}", str(error).strip(), "Mend the file"
         ) from None

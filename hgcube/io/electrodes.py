@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hgcube import names as n
 from hgcube.errors import SourceError
 from hgcube.io.bids import NOT_AVAILABLE, RecordingFiles, entities, read_json, read_table
-from hgcube.schema import text_array
+from hgcube.schema import VARIABLES, text_array
 
 _LOG = logging.getLogger("hgcube")
 _INTRACRANIAL = ("SEEG", "ECOG", "DBS")
@@ -28,6 +28,8 @@ _REGION_COLUMNS = ("region", "location", "anat", "anatomy", "label", "descriptio
 _TAKEN = {
     *(n.ELECTRODE, n.TIME, n.AUDIO_TIME, n.WORD, n.ONSET, n.DURATION, n.FLAG, n.VOICE_ONSET),
     *("run", "ieeg", "audio", "words", n.SUBJECT, n.STORED_SCALE, n.BAD, n.BAD_REASON, n.TEXT),
+    *(n.LAG, n.FEATURE, n.SPACE, n.SOLVER, n.PREDICTOR, n.FOLD, n.PERMUTATION, n.NULL, n.QUANTILE),
+    *("embedding", "layer", "control_of", "target", "position", *VARIABLES),
 }
 _UNKNOWN = ("", NOT_AVAILABLE)
 

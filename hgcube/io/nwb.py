@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +38,8 @@ class NWBSignal(SignalArray):
         """Return volts; only the wanted columns leave the file."""
         wide = len(electrodes) > 0 and np.ptp(electrodes) + 1 == len(electrodes)
         columns: Any = slice(electrodes[0], electrodes[-1] + 1) if wide else electrodes
-        with HDF5_LOCK, self.manager.acquire_context(needs_lock=False) as file:
-            stored = file[self.key][start:stop, columns]
+        with _stored(self.manager, self.key) as dataset:
+            stored = dataset[start:stop, columns]
         volts = np.empty(stored.shape[::-1])
         np.multiply(stored.T, self.scale[electrodes, np.newaxis], out=volts)
         return volts
@@ -57,8 +59,21 @@ class NWBVector(BackendArray):
         )
 
     def _read(self, key: tuple[Any]) -> Any:
-        with HDF5_LOCK, self.manager.acquire_context(needs_lock=False) as file:
-            return file[self.key][(*key, 0) if self._wide else key]
+        with _stored(self.manager, self.key) as dataset:
+            return dataset[(*key, 0) if self._wide else key]
+
+
+@contextmanager
+def _stored(manager: CachingFileManager[Any], key: str) -> Iterator[Any]:
+    try:
+        with HDF5_LOCK, manager.acquire_context(needs_lock=False) as file:
+            yield file[key]
+    except OSError as error:
+        raise SourceError(
+            f"a whole HDF5 (NWB) file, as when it was opened: {manager!r}",
+            str(error),
+            "Fetch or write the file again",
+        ) from None
 
 
 def read(files: RecordingFiles) -> Parts:

@@ -113,7 +113,8 @@ def implausible(sample: NDArray[np.float64], names: Sequence[str], path: Path) -
         ``unit_warning`` when the median absolute deviation of some electrode lies outside
         0.1 uV to 20 mV; flat and NaN electrodes are not a matter of units.
     """
-    centred = np.abs(sample - np.median(sample, axis=1, keepdims=True))
+    with np.errstate(invalid="ignore"):
+        centred = np.abs(sample - np.median(sample, axis=1, keepdims=True))
     amplitude = np.median(centred, axis=1)
     low, high = PLAUSIBLE_VOLTS
     wrong = (amplitude > 0) & ((amplitude < low) | (amplitude > high))

@@ -180,6 +180,29 @@ def test_one_recording_in_two_formats(recording: Path) -> None:
         list_recordings(recording.parents[2])
 
 
+def test_a_file_that_breaks_later_is_named(recording: Path) -> None:
+    opened = _open(recording)
+    opened["ieeg"][:, :10].load()
+    with h5py.File(recording) as file:
+        chunk = file["acquisition/iEEG/data"].id.get_chunk_info(0)
+    opened.close()
+    with recording.open("r+b") as file:
+        file.seek(chunk.byte_offset)
+        file.write(b"\x00" * chunk.size)
+    with pytest.raises(SourceError, match=r"whole HDF5.*sub-01_task-words_ieeg.nwb"):
+        opened["ieeg"].load()
+    recording.unlink()
+    opened.close()
+    with pytest.raises(SourceError, match=r"sub-01_task-words_ieeg.nwb"):
+        opened["audio"].load()
+
+
+def test_a_field_too_many_does_not_shift_the_columns(recording: Path, edit_tsv: Edit) -> None:
+    edit_tsv(_beside(recording, "channels.tsv"), lambda text: text.replace("n/a\n", "n/a\t\n"))
+    with pytest.raises(SourceError, match=r"a table in UTF-8 in .*channels.tsv"):
+        _open(recording)
+
+
 def test_a_failed_opening_leaves_no_open_file(recording: Path) -> None:
     _beside(recording, "events.tsv").write_text("onset\n")
     with pytest.raises(SourceError, match="duration"):
