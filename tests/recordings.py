@@ -40,7 +40,12 @@ def recording(*, rate=1024.0, seconds=6.0, names=NAMES, seed=7, dtype=np.float64
             **{name: ("electrode", values) for name, values in coords.items()},
             "time": ("time", time, {"sampling_frequency": rate}),
         },
-        attrs={"units": "V", "line_frequency": 50.0, "not_for_others": "private"},
+        attrs={
+            "units": "V",
+            "long_name": "made for a test",
+            "line_frequency": 50.0,
+            "not_for_others": "private",
+        },
     )
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import xarray as xr
 
+from hgcube.embeddings import embed
+from hgcube.encoding import encode
 from hgcube.epochs import epoch
 from hgcube.quality import electrode_problems, mark_problems
 from hgcube.reference import SCHEMES, rereference
@@ -35,18 +37,22 @@ class Case:
     lazy : tuple of str
         Inputs that may be Dask arrays; the first is the one that is tested.
     chunkings : tuple of mapping
-        Chunks of that input under which the output must be the same, bit for bit.
+        Chunks of that input under which the output must be the same.
     permuted : str or None
         Dim of that input along which the stage works label by label: a permuted input gives the
         permuted output.
-    rtol : float
-        Above 0 only where an order of summation is not ours.
+    rounding : float
+        Relative difference allowed between chunkings and orders of dims: 0, bit for bit, but for
+        what BLAS sums.
+    permuted_rounding : float
+        The same for a permuted input.
     misaligned : callable or None
         Makes inputs whose labels do not match; the stage must refuse them.
     bare : callable or None
         Makes inputs without study coordinates; the stage must take them.
     keeps_attributes : bool
-        For a function that only adds coordinates to its input.
+        For what hands on what its inputs say of themselves: a function that only adds coordinates,
+        and results, which name their model and target.
     """
 
     id: str
@@ -56,7 +62,8 @@ class Case:
     lazy: tuple[str, ...] = ()
     chunkings: tuple[Mapping[str, int], ...] = ()
     permuted: str | None = None
-    rtol: float = 0.0
+    rounding: float = 0.0
+    permuted_rounding: float = 0.0
     misaligned: Callable[[], Cubes] | None = None
     bare: Callable[[], Cubes] | None = None
     keeps_attributes: bool = False
@@ -118,6 +125,28 @@ def _misaligned_problems() -> Cubes:
     return {**cubes, "problems": cubes["problems"][[1, 0, 2, 3, 4, 5]]}
 
 
+def _words() -> Cubes:
+    return {"words": words()}
+
+
+def _epochs_and_features() -> Cubes:
+    spoken = words(onsets=[0.3 * i + 1 for i in range(10)])
+    spoken = spoken.copy(data=[f"{text}{i}" for i, text in enumerate(spoken.values)])
+    epochs = epoch(power(), spoken, lock="display", target="mean", lags=(0.0, 0.5))
+    features = embed(spoken, "random", n_features=3)
+    stated = {"not_for_others": "private"}
+    return {"epochs": epochs.assign_attrs(stated), "features": features.assign_attrs(stated)}
+
+
+def _bare_epochs_and_features() -> Cubes:
+    return {name: plain(cube) for name, cube in _epochs_and_features().items()}
+
+
+def _misaligned_features() -> Cubes:
+    cubes = _epochs_and_features()
+    return {**cubes, "features": cubes["features"][::-1]}
+
+
 _FROM_RECORDING = {
     "inputs": _recording,
     "lazy": ("recording",),
@@ -142,7 +171,7 @@ CASES: list[Case] = [
             kind="recording",
             bare=_bare_recording,
             # summed in the order of the electrodes, which a permutation changes
-            rtol=1e-11 if scheme in ("average", "shaft") else 0.0,
+            permuted_rounding=1e-11 if scheme in ("average", "shaft") else 0.0,
             **_FROM_RECORDING,
         )
         for scheme in SCHEMES
@@ -193,5 +222,35 @@ CASES: list[Case] = [
         lazy=("recording",),
         chunkings=BY_ELECTRODE_AND_TIME,
         keeps_attributes=True,
+    ),
+    Case(
+        id="embed",
+        stage=partial(embed, embedding="random", n_features=4),
+        kind="features",
+        inputs=_words,
+        permuted="word",
+        bare=lambda: {"words": plain(words())},
+    ),
+    *(
+        Case(
+            id=f"encode-{solver}-{standardize}",
+            stage=partial(
+                encode, solver=solver, standardize=standardize, alpha=0.1, permutations=permutations
+            ),
+            kind=None,
+            inputs=_epochs_and_features,
+            lazy=("epochs",),
+            chunkings=({"electrode": 4}, {"electrode": 3, "word": 5}),
+            keeps_attributes=True,
+            permuted="electrode",
+            rounding=1e-11,
+            permuted_rounding=1e-11,
+            misaligned=_misaligned_features,
+            bare=_bare_epochs_and_features,
+        )
+        for solver, standardize, permutations in (
+            ("ridge", "all_words", 9),
+            ("elastic_net", "fold", 0),
+        )
     ),
 ]
