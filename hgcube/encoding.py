@@ -124,6 +124,7 @@ def encode(  # noqa: PLR0913
     """
     check(epochs, "epochs")
     check(features, "features")
+    epochs, features = _with_labels(epochs), _with_labels(features)
     _check_words(epochs, features)
     predictors = tuple(dict.fromkeys((n.MODEL, n.MEAN_WORD, *references)))
     testing, training = fold_masks(epochs, folds)
@@ -353,6 +354,14 @@ def _without_vector(features: xr.DataArray) -> npt.NDArray[np.bool_] | None:
 def _whole(cube: xr.DataArray, *dims: str) -> xr.DataArray:
     """Put all of `dims` into one chunk if `cube` is chunked: a word-wise store is 5 MB a part."""
     return cube if cube.chunks is None else cube.chunk({d: -1 for d in dims if d in cube.dims})
+
+
+def _with_labels(cube: xr.DataArray) -> xr.DataArray:
+    """Load the coordinates, which `chunk` makes lazy too; never the values."""
+    lazy = {name: coord for name, coord in cube.coords.items() if coord.chunks is not None}
+    return cube.assign_coords(
+        {name: coord.compute(scheduler="synchronous") for name, coord in lazy.items()}
+    )
 
 
 def _subject(epochs: xr.DataArray) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hgcube.kernels.designs import Array, Mask
-from hgcube.kernels.scores import fold_corrected_r
+from hgcube.kernels.scores import fold_corrected_r, rounding_floor
 
 Table = npt.NDArray[np.intp]
 
@@ -114,7 +114,9 @@ def _parts(permutations: int, n_targets: int) -> Iterator[slice]:
 
 def _statistic(added: Callable[[Array], Array], reference: Array, targets: Array) -> Array:
     """Return the fold-corrected r of what the model adds; -inf where it adds nothing."""
-    r = fold_corrected_r(added(targets), targets - reference @ targets, axis=0)
+    floor = rounding_floor(targets, np.isfinite(targets), axes=0)
+    residuals = targets - reference @ targets
+    r = fold_corrected_r(added(targets), residuals, floor=floor, axis=0)
     return np.where(np.isnan(r), -np.inf, r)
 
 

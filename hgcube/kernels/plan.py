@@ -81,10 +81,10 @@ def check_plan(plan: Plan) -> None:
     for reference in plan.predictors[1:]:
         if reference not in REFERENCES:
             raise UnknownLabelError.of("reference", reference, REFERENCES)
-    _check_penalty(plan)
     for name, smallest in (("order_terms", 0), ("permutations", 0), ("block", 2)):
         if getattr(plan, name) < smallest:
             raise OptionError(f"{name} >= {smallest}", repr(getattr(plan, name)), "Correct it")
+    _check_penalty(plan)
     if plan.standardize not in ("fold", "all_words", False):
         raise OptionError(
             "standardize 'fold', 'all_words' or False", repr(plan.standardize), "Use one of them"

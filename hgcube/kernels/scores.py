@@ -27,11 +27,13 @@ def skill(observed: Array, predicted: Array, reference: Array) -> Array:
     explained = np.where(used, observed - predicted, 0.0)
     left = np.where(used, observed - reference, 0.0)
     total = (left**2).sum(axis=-1)
-    share = _ratio((explained**2).sum(axis=-1), total, _floor(observed, used))
+    share = _ratio((explained**2).sum(axis=-1), total, rounding_floor(observed, used))
     return 1.0 - share
 
 
-def fold_corrected_r(added: Array, residual: Array, *, axis: int = -1) -> Array:
+def fold_corrected_r(
+    added: Array, residual: Array, *, floor: Array | float = 0.0, axis: int = -1
+) -> Array:
     """Return sum de / sqrt(sum d^2 sum e^2), d and e measured from the training mean.
 
     Parameters
@@ -40,6 +42,8 @@ def fold_corrected_r(added: Array, residual: Array, *, axis: int = -1) -> Array:
         d: prediction minus reference of each held-out word; NaN where not scored.
     residual : float64
         e: observed minus reference.
+    floor : float64, optional
+        Sum of squares of e that rounding alone can make; see `rounding_floor`.
     axis : int
         Of words.
 
@@ -52,8 +56,8 @@ def fold_corrected_r(added: Array, residual: Array, *, axis: int = -1) -> Array:
     d, e = np.where(used, added, 0.0), np.where(used, residual, 0.0)
     ss_d, ss_e = (d**2).sum(axis=axis), (e**2).sum(axis=axis)
     # What is added is 0 up to the rounding of the reference it is measured from.
-    floor = np.where(ss_d > ROUNDING**2 * ss_e, 0.0, np.inf)
-    return _ratio((d * e).sum(axis=axis), np.sqrt(ss_d * ss_e), floor)
+    sound = (ss_d > ROUNDING**2 * ss_e) & (ss_e > floor)
+    return _ratio((d * e).sum(axis=axis), np.sqrt(ss_d * ss_e), np.where(sound, 0.0, np.inf))
 
 
 def r_across_words(observed: Array, predicted: Array, reference: Array) -> Array:
@@ -69,10 +73,8 @@ def r_across_words(observed: Array, predicted: Array, reference: Array) -> Array
     (...) float64
         NaN for the reference itself, and where the observed do not vary.
     """
-    r = fold_corrected_r(predicted - reference, observed - reference)
-    used = _finite(observed, predicted, reference)
-    error = (np.where(used, observed - reference, 0.0) ** 2).sum(axis=-1)
-    return np.where(error > _floor(observed, used), r, np.nan)
+    floor = rounding_floor(observed, np.isfinite(observed))
+    return fold_corrected_r(predicted - reference, observed - reference, floor=floor)
 
 
 def pearson(observed: Array, predicted: Array, *, axes: Axes = -1) -> Array:
@@ -93,7 +95,9 @@ def pearson(observed: Array, predicted: Array, *, axes: Axes = -1) -> Array:
     used = _finite(observed, predicted)
     first, second = _centered(observed, used, axes), _centered(predicted, used, axes)
     ss_first, ss_second = (first**2).sum(axis=axes), (second**2).sum(axis=axes)
-    varies = (ss_first > _floor(observed, used, axes)) & (ss_second > _floor(predicted, used, axes))
+    varies = (ss_first > rounding_floor(observed, used, axes)) & (
+        ss_second > rounding_floor(predicted, used, axes)
+    )
     floor = np.where(varies, 0.0, np.inf)
     return _ratio((first * second).sum(axis=axes), np.sqrt(ss_first * ss_second), floor)
 
@@ -112,7 +116,7 @@ def r2_across_electrodes(observed: Array, predicted: Array) -> Array:
     used = _finite(observed, predicted)
     error = np.where(used, observed - predicted, 0.0)
     total = (_centered(observed, used, -1) ** 2).sum(axis=-1)
-    return 1.0 - _ratio((error**2).sum(axis=-1), total, _floor(observed, used))
+    return 1.0 - _ratio((error**2).sum(axis=-1), total, rounding_floor(observed, used))
 
 
 def r_across_electrodes_centered(observed: Array, predicted: Array, reference: Array) -> Array:
@@ -142,8 +146,8 @@ def _centered(values: Array, used: npt.NDArray[np.bool_], axes: Axes) -> Array:
     return np.where(used, values - mean, 0.0)
 
 
-def _floor(values: Array, used: npt.NDArray[np.bool_], axes: Axes = -1) -> Array:
-    """Return the sum of squares that rounding alone can make."""
+def rounding_floor(values: Array, used: npt.NDArray[np.bool_], axes: Axes = -1) -> Array:
+    """Return the sum of squares over `axes` that rounding of `values` alone can make."""
     largest = np.where(used, np.abs(values), 0.0).max(axis=axes, initial=0.0)
     return np.asarray(used.sum(axis=axes) * (ROUNDING * largest) ** 2)
 
