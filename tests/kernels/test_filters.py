@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.fftpack
 import scipy.signal
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import fft
 
@@ -23,11 +23,13 @@ def test_line_stops_follow_the_line(line, below, expected):
     assert filters.line_stops(line, (70.0, 170.0), below=below) == expected
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500_000))
 def test_transform_lengths_are_those_of_fftpack(samples):
     assert fft.next_fast_len(samples, real=True) == scipy.fftpack.next_fast_len(samples)
 
 
+@settings(deadline=None)
 @given(samples=st.integers(2, 400), seed=st.integers(0, 50))
 def test_envelope_is_that_of_the_analytic_signal(samples, seed):
     signals = np.random.default_rng(seed).standard_normal((2, samples))

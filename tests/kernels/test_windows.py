@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hgcube.kernels.windows import locked_means, pooled_mean, segment_means, sliding_windows
 
 
+@settings(deadline=None)
 @given(
     n_samples=st.integers(0, 4000),
     rate=st.floats(50, 3000),
@@ -20,6 +21,7 @@ def test_windows_stay_inside_and_are_all_there(n_samples, rate, window, step):
     assert not len(stops) or stops[-1] <= n_samples
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 100), n_samples=st.integers(1, 60), n_segments=st.integers(1, 12))
 def test_segment_means_equal_a_loop(seed, n_samples, n_segments):
     rng = np.random.default_rng(seed)
