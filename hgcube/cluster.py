@@ -39,7 +39,9 @@ def connect(execution: Execution, client: Any = None) -> Iterator[Any]:
     if client is not None:
         yield client
     elif execution.scheduler in LOCAL_SCHEDULERS:
-        yield None
+        # A sum that BLAS splits over threads is rounded otherwise than on a worker with one.
+        with one_thread_each():
+            yield None
     elif execution.scheduler:
         with _remote(execution.scheduler) as opened:
             yield opened
@@ -73,7 +75,7 @@ def _remote(scheduler: str) -> Iterator[Any]:
             "Start one with 'dask scheduler', or leave it out for a local cluster",
         ) from None
     with client:
-        client.register_worker_callbacks(one_thread_each)
+        client.register_worker_callbacks(_limit_worker)
         yield client
 
 
@@ -93,12 +95,22 @@ def _local(execution: Execution) -> Iterator[Any]:
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
-        client.register_worker_callbacks(one_thread_each)
+        client.register_worker_callbacks(_limit_worker)
         yield client
 
 
-def one_thread_each() -> None:
-    """Give the BLAS and OpenMP pools of this process one thread, as its tasks have."""
+def one_thread_each() -> Any:
+    """Give the BLAS and OpenMP pools of this process one thread, as its tasks have.
+
+    Returns
+    -------
+    threadpoolctl.threadpool_limits
+        A context that gives the threads back at its end.
+    """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    threadpool_limits(1)
+    return threadpool_limits(1)
+
+
+def _limit_worker() -> None:
+    one_thread_each()

@@ -28,6 +28,7 @@ def test_a_given_client_is_used_and_left_open() -> None:
 def test_local_schedulers_need_no_client(scheduler: str) -> None:
     with connect(Execution(scheduler=scheduler)) as opened:
         assert opened is None
+        assert set(blas_threads()) == {1}
 
 
 def test_a_scheduler_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
