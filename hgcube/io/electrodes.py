@@ -32,6 +32,13 @@ _TAKEN = {
     *("embedding", "layer", "control_of", "target", "position", *VARIABLES),
 }
 _UNKNOWN = ("", NOT_AVAILABLE)
+# MNE-BIDS writes the kind of electrode as its description.
+_NO_REGIONS = (
+    "Electrocorticography",
+    "StereoEEG",
+    "Deep Brain Stimulation",
+    "ElectroEncephaloGram",
+)
 
 
 def electrode_rows(table: pd.DataFrame, path: Path) -> NDArray[np.bool_]:
@@ -252,6 +259,7 @@ def _regions(table: pd.DataFrame) -> pd.Series:
     region = pd.Series(NOT_AVAILABLE, table.index, dtype=object)
     for column in _REGION_COLUMNS:
         region = region.where(~region.isin(_UNKNOWN), _column(table, column))
+        region = region.where(~region.isin(_NO_REGIONS), NOT_AVAILABLE)
     return region
 
 

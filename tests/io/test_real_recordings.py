@@ -93,7 +93,7 @@ def test_values_off_by_a_million_are_flagged(
     alone = mne.io.read_raw_brainvision(files.path, preload=True, verbose="ERROR")
     np.testing.assert_array_equal(ieeg, alone.get_data()[:9])
     assert ieeg["type"].values.tolist() == ["DBS"] * 3 + ["ECOG"] * 6
-    assert set(ieeg["hemisphere"].values) == {"R"}
+    assert set(ieeg["hemisphere"].values) == {"R"} and set(ieeg["region"].values) == {"n/a"}
     np.testing.assert_allclose(ieeg["x"][3], 0.037318173999999996)
     assert ieeg["x"].attrs["space"] == "mni" and ieeg.attrs["line_frequency"] == 60
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import dask
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.io import wavfile
 from tiny_bids import RATE, SECONDS, stored_numbers, write_recording, write_tsv
 
@@ -170,3 +172,28 @@ def test_side_cars_are_inherited_and_all_listed(tmp_path: Path) -> None:
 def test_the_same_values_with_and_without_dask(files: RecordingFiles) -> None:
     tree = hgcube.open_bids(files.path.parents[2])
     assert open_recording(files, source=Source()).identical(tree["01"].dataset)
+
+
+def test_a_recording_set_goes_through_zarr_unchanged(files: RecordingFiles, tmp_path: Path) -> None:
+    opened = open_recording(files, source=Source())
+    opened.to_zarr(tmp_path / "part.zarr", consolidated=False)
+    stored = xr.open_zarr(tmp_path / "part.zarr", consolidated=False)
+    # Only the kind of the audio's index differs: a range here, numbers there.
+    axis = "audio_time"
+    xr.testing.assert_identical(stored.load().drop_indexes(axis), opened.load().drop_indexes(axis))
+    assert stored["time"].attrs["sampling_frequency"] == RATE
+
+
+def test_threads_may_read_at_once(files: RecordingFiles) -> None:
+    ieeg = open_recording(files, source=Source())["ieeg"].chunk(electrode=1, time=200)
+    with dask.config.set(scheduler="threads", num_workers=8):
+        np.testing.assert_allclose(ieeg.compute(), 1e-6 * stored_numbers().T, rtol=1e-15)
+
+
+def test_generic_descriptions_are_no_regions(recording: Path) -> None:
+    table = recording.with_name("sub-01_task-words_channels.tsv")
+    text = table.read_text(encoding="utf-8").replace("ctx_lh_LA1\t", "Electrocorticography\t")
+    table.write_text(text, encoding="utf-8")
+    (files,) = list_recordings(recording.parents[2]).values()
+    regions = open_recording(files, source=Source())["region"].values.tolist()
+    assert regions[:2] == ["n/a", "ctx_lh_LA2"]
