@@ -84,7 +84,7 @@ def _two(value: float | None) -> str:
 
 def _electrodes(reading: Reading) -> str:
     counts = Counter(region or "region unknown" for region in reading.regions).most_common()
-    named = [f"{region} {count}" if count > 1 else region for region, count in counts[:5]]
+    named = [f"{region}: {count}" for region, count in counts[:5]]
     more = [f"{len(counts) - 5} more regions"] if len(counts) > 5 else []
     return f"{len(reading.regions)} of {reading.n_tested} electrodes ({', '.join([*named, *more])})"
 

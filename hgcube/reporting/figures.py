@@ -69,7 +69,7 @@ def _scores(contents: Contents) -> list[Figure]:
     solver = inference_solver(table)
     kinds = {
         "skill": "Skill over the mean word",
-        "r_across_words": "Fold-corrected r across words, with the band of its refitted null",
+        "r_across_words": f"Fold-corrected r across words{_null_words(table)}",
     }
     return [
         Figure(
@@ -81,6 +81,13 @@ def _scores(contents: Contents) -> list[Figure]:
         for kind, words in kinds.items()
         if kind in table
     ]
+
+
+def _null_words(table: xr.Dataset) -> str:
+    if n.QUANTILE not in table.coords:
+        return ""
+    low, *_, high = table[n.QUANTILE].values
+    return f" (band: quantiles {low:g} to {high:g} of its refitted null)"
 
 
 def _envelopes(contents: Contents) -> list[Figure]:

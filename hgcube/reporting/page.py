@@ -74,6 +74,7 @@ def _context(contents: Contents) -> dict[str, Any]:
         "name": contents.store.resolve().name,
         "version": __version__,
         "banners": banners(contents),
+        "headlines": [] if verdicts is None else rows.headlines(verdicts),
         "cards": [] if verdicts is None else rows.cards(verdicts),
         "scores": [] if words is None or electrodes is None else rows.scores(words, electrodes),
         "bins": [] if words is None else rows.bins(words),

@@ -14,13 +14,13 @@ from hgcube.views.scores import R2_BINS, r2_counts
 
 PREDICTORS = (n.MODEL, n.MEAN_WORD, n.ORDER)
 FLAG_WORDS = {
-    "negative_r2": "R2 across electrodes is negative (mean {})",
-    "spread_of_r": "r across electrodes varies much from word to word (sd {})",
+    "negative_r2": "R2 across electrodes is negative: mean {}",
+    "spread_of_r": "r across electrodes varies much from word to word: sd {}",
     "r_without_skill": "r across electrodes {} is due to offsets between electrodes, not to words",
-    "flagged_words": "{} words are flagged (see the word table)",
-    "out_of_vocabulary": "{} words are not in the embedding's vocabulary",
-    "bad_electrodes": "{} electrodes are marked bad and were not read",
-    "few_permutations": "{} permutations: one subject alone could not be selected among all tests",
+    "flagged_words": "words with a flag (see the word table): {}",
+    "out_of_vocabulary": "words not in the embedding's vocabulary: {}",
+    "bad_electrodes": "electrodes marked bad and not read: {}",
+    "few_permutations": "only {} permutations: one subject alone could not be selected",
 }
 CASE_TITLES = {
     "not_tested": "Not tested",
@@ -33,6 +33,16 @@ CASE_TITLES = {
     "word_information": "Word information",
 }
 MOST_ELECTRODES = 200
+
+
+def headlines(verdicts: xr.Dataset) -> list[str]:
+    """Return for each space in how many of the tested subjects it carries word information."""
+    counted = []
+    for space in verdicts[n.SPACE].values.tolist():
+        case = verdicts["case"].sel(space=space).values
+        tested, shown = (case != "not_tested").sum(), (case == "word_information").sum()
+        counted.append(f"{space}: word information in {shown} of {tested} subjects tested.")
+    return counted
 
 
 def cards(verdicts: xr.Dataset) -> list[dict[str, Any]]:
@@ -49,7 +59,7 @@ def cards(verdicts: xr.Dataset) -> list[dict[str, Any]]:
                     "case": case,
                     "title": CASE_TITLES[case],
                     "verdict": str(one["verdict"].item()),
-                    "q": number(float(one["q_value"].sel(null=n.ORDER_ADJUSTED)), 3),
+                    "q": number(float(one["q_value"].sel(null=n.ORDER_ADJUSTED)), 4),
                     "flags": flag_words(str(one["flags"].item())),
                 }
             )

@@ -11,7 +11,7 @@ from hgcube import names as n
 from hgcube.views.drawing import COLOURS, TITLES, framed, plotting, styled
 
 R2_EDGES = (-np.inf, *(i / 10 for i in range(10)), np.inf)
-R2_BINS = ("< 0", *(f"{i / 10:.1f}-{(i + 1) / 10:.1f}" for i in range(10)))
+R2_BINS = ("< 0", "0-.1", *(f".{i}-.{i + 1}" for i in range(1, 9)), ".9-1")
 
 
 LABELS = {"skill": "skill over the mean word", "r_across_words": "r across words"}
@@ -42,7 +42,7 @@ def r2_bins(word_table: xr.Dataset) -> Any:
     predictors = hv.Dimension("predictor", values=[TITLES[n.MODEL], TITLES[n.MEAN_WORD]])
     bars = hv.Bars(rows, [bins, predictors], hv.Dimension("words", label="words per subject"))
     colours = hv.Cycle([COLOURS[n.MODEL], COLOURS[n.MEAN_WORD]])
-    common = {"stacked": False, "framewise": True, "legend_position": "right"}
+    common = {"stacked": False, "framewise": True, "legend_position": "top"}
     return styled(
         bars,
         matplotlib={
@@ -111,7 +111,7 @@ def electrodes(electrode_table: xr.Dataset, variable: str = "skill") -> Any:
         overlay,
         xticks=centres,
         xlim=(-1, len(places)),
-        legend_position="top_right",
+        legend_position="top",
         show_grid=False,
     )
 

@@ -87,11 +87,16 @@ def reconstruction(result: xr.Dataset, word: int | str) -> Any:
 
 def _one_electrode(epochs: xr.DataArray, electrode: str | None) -> xr.DataArray:
     if electrode is None:
-        good = ~epochs[n.BAD].values.astype(bool) if n.BAD in epochs.coords else slice(None)
-        return epochs.isel(electrode=good).mean(n.ELECTRODE)
+        return epochs.isel(electrode=_good(epochs)).mean(n.ELECTRODE)
     if electrode not in epochs[n.ELECTRODE].values:
         raise UnknownLabelError.of("electrode", electrode, epochs[n.ELECTRODE].values)
     return epochs.sel(electrode=electrode)
+
+
+def _good(epochs: xr.DataArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    if n.BAD not in epochs.coords:
+        return np.ones(epochs.sizes[n.ELECTRODE], dtype=bool)
+    return ~epochs[n.BAD].values.astype(bool)
 
 
 def _envelope(
@@ -117,7 +122,7 @@ def _envelope(
 
 def _title(epochs: xr.DataArray, electrode: str | None, n_words: int) -> str:
     if electrode is None:
-        return f"mean of {epochs.sizes[n.ELECTRODE]} electrodes, {n_words} words"
+        return f"mean of {_good(epochs).sum()} electrodes, {n_words} words"
     region = (
         str(epochs[n.REGION].sel(electrode=electrode).item()) if n.REGION in epochs.coords else ""
     )

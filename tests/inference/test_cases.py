@@ -33,7 +33,7 @@ ROWS = {
     "no_gain": (
         {"skill": -0.02, "contaminated": False},
         "Detectable, but predicts no better than the mean word: "
-        f"3 of 20 electrodes (STG 2, IFG), skill -0.02, over reading order 0.19; {R}.",
+        f"3 of 20 electrodes (STG: 2, IFG: 1), skill -0.02, over reading order 0.19; {R}.",
     ),
     "measured_controls": ({"beyond_controls": -0.1}, "Not beyond the measured controls (gain -0.1"),
     "not_specific": (
@@ -42,8 +42,8 @@ ROWS = {
     ),
     "word_information": (
         {"contaminated": False, "beyond_controls": 0.1, "beyond_untrained": 0.05},
-        "3 of 20 electrodes (STG 2, IFG) carry word information: skill 0.21, over reading order "
-        f"0.19, approximate interval 0.10 to 0.30; {R}.",
+        "3 of 20 electrodes (STG: 2, IFG: 1) carry word information: skill 0.21, "
+        f"over reading order 0.19, approximate interval 0.10 to 0.30; {R}.",
     ),
 }
 
@@ -82,6 +82,6 @@ def test_controls_that_were_not_run_are_named():
 def test_many_regions_are_cut_and_counted():
     regions = (*(f"region {i}" for i in range(7)), "")
     _, sentence = decide(Reading(**{**FOUND, "regions": regions}))
-    assert "region 4, 3 more regions)" in sentence
+    assert "region 4: 1, 3 more regions)" in sentence
     _, sentence = decide(Reading(**{**FOUND, "regions": ("",), "skill_over_order": np.nan}))
-    assert sentence.startswith("1 of 20 electrodes (region unknown) carry")
+    assert sentence.startswith("1 of 20 electrodes (region unknown: 1) carry")

@@ -138,6 +138,10 @@ def test_a_half_finished_store_shows_what_is_there_and_names_the_rest(tmp_path, 
     assert "Around the voice onset" in text
 
 
+def test_the_headline_counts_subjects_per_embedding(text):
+    assert "fasttext: word information in 1 of 3 subjects tested." in text
+
+
 def test_single_parts_that_are_missing_are_named(tmp_path):
     store = make_store(tmp_path / "s", upto="nothing")
     for subject in ("01", "02_run-1"):
