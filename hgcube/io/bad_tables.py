@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from hgcube import names as n
@@ -92,10 +91,6 @@ def _reasons(path: str | Path, column: str, subject: str) -> list[tuple[str, str
     path = Path(path)
     if not path.is_file():
         raise SourceError("a table of bad electrodes or words", f"no file {path}", "Check the path")
-    table = read_table(path, [n.SUBJECT, column, _REASON]).apply(_stripped)
+    table = read_table(path, [n.SUBJECT, column, _REASON])
     own = table[table[n.SUBJECT].str.removeprefix("sub-") == subject]
     return list(zip(own[column], own[_REASON].replace("", "marked by hand"), strict=True))
-
-
-def _stripped(column: pd.Series) -> pd.Series:
-    return column.str.strip()

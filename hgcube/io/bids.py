@@ -188,7 +188,11 @@ def read_table(path: Path, required: Iterable[str], *, separator: str = "\t") ->
             f"{list(table.columns)}",
             f"Add {missing}",
         )
-    return table.astype(object).fillna("")
+    return table.astype(object).fillna("").apply(_stripped)
+
+
+def _stripped(column: pd.Series) -> pd.Series:
+    return column.str.strip()
 
 
 def inherited(files: RecordingFiles, ending: str) -> dict[str, Any]:

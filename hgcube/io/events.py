@@ -247,7 +247,7 @@ def _timed(table: pd.DataFrame, texts: pd.Series, path: Path) -> pd.DataFrame:
             f"{table.iloc[row][[n.ONSET, n.DURATION]].tolist()} for {texts.iloc[row]!r}",
             "Correct the row",
         )
-    timed: pd.DataFrame = seconds.astype(float).assign(**{n.TEXT: texts.str.strip()})
+    timed: pd.DataFrame = seconds.astype(float).assign(**{n.TEXT: texts})
     ordered: pd.DataFrame = timed.sort_values(n.ONSET, kind="stable")
     return ordered.reset_index(drop=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from hgcube.io.events import is_word, read_events
 from hgcube.io.recording import build
 from hgcube.schema import check, sampling_frequency
 
+_LOG = logging.getLogger("hgcube")
 _MNE_TYPES = ("seeg", "ecog", "dbs", "eeg")
 _NO_BIDS_FORMAT = ".fif"
 
@@ -254,7 +256,10 @@ def _annotated(raw: Any, annotations: Any) -> pd.DataFrame:
             n.TEXT: list(map(str, annotations.description)),
         }
     )
-    artefact = table[n.TEXT].str.casefold().str.match("bad|edge")
+    # MNE's own marks are in capitals; "bad" alone is a Dutch word.
+    artefact = table[n.TEXT].str.match(r"(BAD|EDGE)([_ ]|$)").astype(bool)
     words: pd.DataFrame = table[is_word(table[n.TEXT]) & ~artefact]
+    if len(words) < len(table):
+        _LOG.info("%d of %d annotations are no words", len(table) - len(words), len(table))
     numbered: pd.DataFrame = words.reset_index(drop=True)
     return numbered

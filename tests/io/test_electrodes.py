@@ -121,6 +121,13 @@ def test_groups_and_hemispheres_from_columns_before_names() -> None:
     assert primed["group"] == ["L'", "L", "O'"]
 
 
+def test_blanks_around_names_do_not_matter(recording: Path, edit_tsv: Edit) -> None:
+    before = _open(recording)
+    path = recording.with_name("sub-01_task-words_channels.tsv")
+    edit_tsv(path, lambda text: text.replace("\nLA2\t", "\n LA2 \t"))
+    assert _open(recording).identical(before)
+
+
 def test_columns_that_would_shadow_the_cube_are_renamed() -> None:
     coords = _coords(name=["a"], onset=["5"], bad=["maybe"])
     assert coords["onset_column"] == ["5"] and coords["bad_column"] == ["maybe"]

@@ -164,7 +164,8 @@ def test_annotations_count_from_the_first_sample(raw: Any) -> None:
     words = hgcube.from_mne(cropped)["words"]
     np.testing.assert_allclose(words["onset"], [0.5, 3.5])
     cropped.annotations.append(1.0 + cropped.first_time, 0.5, "BAD_spike")
-    assert hgcube.from_mne(cropped)["words"].values.tolist() == ["boot", "huis"]
+    cropped.annotations.append(2.0 + cropped.first_time, 0.5, "bad")
+    assert hgcube.from_mne(cropped)["words"].values.tolist() == ["boot", "bad", "huis"]
 
 
 def test_audio_beside_a_raw_object(raw: Any) -> None:
