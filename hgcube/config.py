@@ -205,7 +205,7 @@ def parse_study(
     stated = dict(document)
     preset = stated.pop("preset", "field")
     execution = stated.pop("execution", {})
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise SettingsError(
             f"a preset in {where}", repr(preset), f"Use one of {closest(str(preset), PRESETS)}"
         )
@@ -259,15 +259,15 @@ def _load_toml(path: Path) -> dict[str, Any]:
             f"no such file in {path.parent}",
             "Make one with 'hgcube init STORE --source BIDS_FOLDER'",
         ) from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"valid TOML in {path}", str(error), "Mend the line that is named"
         ) from None
 
 
-def _validated(model: type[Model], stated: Mapping[str, Any], where: str) -> Model:
+def _validated(model: type[Model], stated: Any, where: str) -> Model:
     try:
-        return model.model_validate(dict(stated))
+        return model.model_validate(stated)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
