@@ -109,8 +109,9 @@ def _no_gain(reading: Reading) -> str:
 
 
 def _word_information(reading: Reading) -> str:
+    verb = "carries" if len(reading.regions) == 1 else "carry"
     return (
-        f"{_electrodes(reading)} carry word information: {_skill(reading)}, approximate interval "
+        f"{_electrodes(reading)} {verb} word information: {_skill(reading)}, approximate interval "
         f"{_two(reading.low)} to {_two(reading.high)}; {_r(reading)}.{not_compared(reading)}"
     )
 

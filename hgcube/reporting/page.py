@@ -77,6 +77,7 @@ def _context(contents: Contents) -> dict[str, Any]:
         "headlines": [] if verdicts is None else rows.headlines(verdicts),
         "cards": [] if verdicts is None else rows.cards(verdicts),
         "scores": [] if words is None or electrodes is None else rows.scores(words, electrodes),
+        "n_not_converged": 0 if electrodes is None else rows.not_converged(electrodes),
         "bins": [] if words is None else rows.bins(words),
         "bin_labels": rows.bin_labels(),
         "found": found[: rows.MOST_ELECTRODES],

@@ -122,6 +122,11 @@ def found_electrodes(electrodes: xr.Dataset) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["space"], row["subject"], -row["order"]))
 
 
+def not_converged(electrodes: xr.Dataset) -> int:
+    """Return how many fits stopped before they converged."""
+    return int(electrodes["not_converged"].sum()) if "not_converged" in electrodes else 0
+
+
 def inference_solver(electrodes: xr.Dataset) -> str:
     """Return the solver whose statistics decided: ridge where it has any."""
     solvers = [str(solver) for solver in electrodes[n.SOLVER].values]

@@ -84,4 +84,4 @@ def test_many_regions_are_cut_and_counted():
     _, sentence = decide(Reading(**{**FOUND, "regions": regions}))
     assert "region 4: 1, 3 more regions)" in sentence
     _, sentence = decide(Reading(**{**FOUND, "regions": ("",), "skill_over_order": np.nan}))
-    assert sentence.startswith("1 of 20 electrodes (region unknown: 1) carry")
+    assert sentence.startswith("1 of 20 electrodes (region unknown: 1) carries")

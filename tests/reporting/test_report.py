@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import xarray as xr
 from fake_results import fake_result
 from fake_store import make_store, write
 
@@ -140,6 +141,26 @@ def test_a_half_finished_store_shows_what_is_there_and_names_the_rest(tmp_path, 
 
 def test_the_headline_counts_subjects_per_embedding(text):
     assert "fasttext: word information in 1 of 3 subjects tested." in text
+
+
+def test_verdicts_and_tables_of_the_stored_tree_are_the_stored_ones(store):
+    tree = hgcube.open_results(store, by="subject")
+    stored = hgcube.open_cube(store, "verdicts").load()
+    verdicts = hgcube.verify(tree).sel(electrode=stored.electrode.values)
+    # chunks on disk lay the words out in another order of summation
+    xr.testing.assert_allclose(verdicts, stored, rtol=1e-12)
+    words, kept = tables.by_word(tree), hgcube.open_results(store, by="word").load()
+    np.testing.assert_array_equal(
+        words.r_across_electrodes.sel(solver=kept.solver.values), kept.r_across_electrodes
+    )
+
+
+def test_fits_that_did_not_converge_are_counted(tmp_path):
+    store = make_store(tmp_path / "s", upto="nothing")
+    result = fake_result().assign(not_converged=("electrode", np.array([3, 0, 4, 0, 0, 0, 0, 0])))
+    write(store, "tables", ("electrodes",), tables.by_electrode([result]))
+    write(store, "tables", ("words",), tables.by_word([result]))
+    assert "did not converge: 7 " in hgcube.report(store).read_text()
 
 
 def test_single_parts_that_are_missing_are_named(tmp_path):
