@@ -75,6 +75,7 @@ def _context(contents: Contents) -> dict[str, Any]:
         "version": __version__,
         "banners": banners(contents),
         "headlines": [] if verdicts is None else rows.headlines(verdicts),
+        "decided_by": "" if electrodes is None else rows.inference_solver(electrodes),
         "cards": [] if verdicts is None else rows.cards(verdicts),
         "scores": [] if words is None or electrodes is None else rows.scores(words, electrodes),
         "n_not_converged": 0 if electrodes is None else rows.not_converged(electrodes),

@@ -141,6 +141,7 @@ def test_a_half_finished_store_shows_what_is_there_and_names_the_rest(tmp_path, 
 
 def test_the_headline_counts_subjects_per_embedding(text):
     assert "fasttext: word information in 1 of 3 subjects tested." in text
+    assert "Decided by ridge." in text
 
 
 def test_verdicts_and_tables_of_the_stored_tree_are_the_stored_ones(store):
