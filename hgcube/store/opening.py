@@ -41,8 +41,8 @@ def open_cube(store: str | Path, kind: str, **key: str) -> xr.DataArray | xr.Dat
     Returns
     -------
     xarray.DataArray or xarray.Dataset
-        A DataArray for kinds that are a single array. Coordinates are loaded, the rest is lazy
-        and cut as on disk.
+        A DataArray for kinds that are a single array. Coordinates and text are loaded, the rest
+        is lazy and cut as on disk.
 
     Raises
     ------
@@ -190,8 +190,9 @@ def _check_identity(opened: xr.Dataset, entry: Entry, name: str) -> None:
 
 
 def _cut(variable: xr.Variable) -> xr.Variable:
-    if not variable.ndim:
-        return variable
+    # Text is labels: small, and of no use to anyone as a task.
+    if not variable.ndim or variable.dtype.kind == "T":
+        return variable.load()
     # A chunk of a shard is not what tasks should read: that is 30 times the tasks.
     stored = variable.encoding.get("shards") or variable.encoding["chunks"]
     return variable.chunk(dict(zip(variable.dims, stored, strict=True)))
