@@ -175,8 +175,7 @@ def _fitted(epochs: xr.DataArray, features: xr.DataArray, plan: Plan) -> xr.Data
     fitted = xr.Dataset(dict(zip(outputs, arrays, strict=True))).assign_coords(
         {n.PREDICTOR: text_array(plan.predictors), n.FOLD: np.arange(sizes[n.FOLD])}
     )
-    ratio = plan.l1_ratio if plan.solver == "elastic_net" else 0.0
-    fitted["chosen_l1_ratio"] = fitted["chosen_alpha"] * 0.0 + ratio
+    fitted["chosen_l1_ratio"] = fitted["chosen_alpha"] * 0.0 + _l1_ratio(plan)
     return _with_null_max(fitted, plan) if plan.nulls else fitted
 
 
@@ -290,14 +289,11 @@ def _coords(epochs: xr.DataArray, features: xr.DataArray, solver: str) -> dict[s
     coords[n.SUBJECT] = xr.DataArray(text_array(_subject(epochs)))
     missing = _without_vector(features)
     if missing is not None and missing.any():
-        before = coords[n.FLAG].values.tolist() if n.FLAG in coords else [""] * len(missing)
-        flags = [_flagged(str(b)) if m else str(b) for b, m in zip(before, missing, strict=True)]
+        flags = coords[n.FLAG].values.tolist() if n.FLAG in coords else [""] * len(missing)
+        for word in np.flatnonzero(missing):
+            flags[word] = ";".join(filter(None, (flags[word], "no_vector")))
         coords[n.FLAG] = xr.DataArray(text_array(flags), dims=n.WORD)
     return coords
-
-
-def _flagged(before: str) -> str:
-    return ";".join(filter(None, (before, "no_vector")))
 
 
 def _settings(plan: Plan) -> dict[str, object]:
@@ -306,7 +302,7 @@ def _settings(plan: Plan) -> dict[str, object]:
         "solver": plan.solver,
         "scaling": plan.standardize or "none",
         "alpha": "nested" if plan.alpha is None else plan.alpha,
-        "l1_ratio": plan.l1_ratio if plan.solver == "elastic_net" else 0.0,
+        "l1_ratio": _l1_ratio(plan),
         "order_terms": plan.order_terms,
         "order_in_model": int(SOLVERS[plan.solver].order_in_model and plan.order_terms > 0),
         "permutations": plan.permutations,
@@ -314,6 +310,10 @@ def _settings(plan: Plan) -> dict[str, object]:
         "seed": plan.seed,
         **({"alpha_of_null": fixed} if plan.nulls else {}),
     }
+
+
+def _l1_ratio(plan: Plan) -> float:
+    return plan.l1_ratio if SOLVERS[plan.solver].sparse else 0.0
 
 
 def _counts(epochs: xr.DataArray, features: xr.DataArray, plan: Plan) -> dict[str, int]:

@@ -27,7 +27,7 @@ def make_features(rng, n_words=WORDS, n_features=FEATURES):
             "word": np.arange(n_words),
             "text": ("word", text_array([f"woord{i}" for i in range(n_words)])),
             "in_vocabulary": ("word", np.ones(n_words, dtype=bool)),
-            "space": "toy",
+            "space": text_array("toy"),
         },
         attrs={"trained_on": "noise", "simulated": True, "units": "1"},
     )
@@ -75,7 +75,7 @@ def test_result_meets_the_schema(epochs, features, solver):
             assert result[name].dims == spec.dims, name
             assert result[name].attrs["long_name"] == spec.long_name
     assert result["prediction"].attrs["units"] == "ln(V)"
-    assert {"subject": "01", "space": "toy", "solver": solver, "target": "mean"} == {
+    assert {"subject": "01", "space": text_array("toy"), "solver": solver, "target": "mean"} == {
         name: str(coord.values) for name, coord in result.coords.items() if coord.ndim == 0
     }
     for name in ("region", "bad", "electrode", "text", "in_vocabulary"):
@@ -86,6 +86,14 @@ def test_result_meets_the_schema(epochs, features, solver):
     assert result.attrs["trained_on"] == "noise"
     assert result.attrs["scaling"] == "fold"
     assert (result.attrs["n_words_used"], result.attrs["n_electrodes_used"]) == (WORDS, ELECTRODES)
+
+
+def test_result_is_the_same_from_zarr(epochs, features, tmp_path):
+    result = encode(epochs, features, solver="ridge", permutations=29)
+    result.to_zarr(tmp_path / "result", consolidated=False)
+    stored = xr.open_zarr(tmp_path / "result", consolidated=False).load()
+    xr.testing.assert_identical(stored, result)
+    assert not np.isneginf(result["null_max"]).any()
 
 
 def test_planted_electrode_is_found_and_silent_ones_are_not(rng):

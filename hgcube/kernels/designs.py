@@ -71,7 +71,7 @@ class Fit:
 Fitter = Callable[[Array], Fit]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Solver:
     """One estimator.
 
@@ -81,12 +81,15 @@ class Solver:
         `Design` -> fitter; the fitter takes targets (word, target) and returns a `Fit`.
     order_in_model : bool
         The model holds the order regressors, unpenalised, beside the features.
+    sparse : bool
+        The penalty has an l1 part, so `l1_ratio` applies.
     null_alpha : callable, optional
         `Design` -> the penalty of the null, from the features alone. None where it must be given.
     """
 
     prepare: Callable[[Design], Fitter]
     order_in_model: bool
+    sparse: bool
     null_alpha: Callable[[Design], float] | None
 
 

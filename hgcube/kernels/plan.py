@@ -104,8 +104,8 @@ def _check_penalty(plan: Plan) -> None:
         )
     if not 0 <= plan.l1_ratio <= 1:
         raise OptionError("l1_ratio from 0 to 1", repr(plan.l1_ratio), "Correct it")
-    if plan.solver == "elastic_net" and plan.l1_ratio == 0:
-        raise OptionError("l1_ratio > 0", "0 with 'elastic_net'", "Use solver='ridge'")
+    if SOLVERS[plan.solver].sparse and plan.l1_ratio == 0:
+        raise OptionError("l1_ratio > 0", f"0 with {plan.solver!r}", "Use solver='ridge'")
     if plan.permutations and plan.alpha is None and SOLVERS[plan.solver].null_alpha is None:
         raise OptionError(
             f"a penalty fixed beforehand for the null of {plan.solver!r}",

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hgcube.kernels.designs import (
+    ROUNDING,
     Array,
     Design,
     Fit,
@@ -157,8 +158,8 @@ def _fit(
     return Fit(
         added=sums,
         alpha=alphas[chosen],
-        alpha_max=np.full(shape, np.inf),
-        n_nonzero=np.full(shape, float(_n_varying(design.features))),
+        alpha_max=np.broadcast_to(np.inf, shape),
+        n_nonzero=np.broadcast_to(float(_n_varying(design.features)), shape),
         not_converged=np.zeros(shape[1], dtype=np.int64),
     )
 
@@ -184,4 +185,4 @@ def _choose(
 
 
 def _n_varying(features: Array) -> int:
-    return int(np.count_nonzero(np.ptp(features, axis=0) > 1e-12 * np.abs(features).max(axis=0)))
+    return int(np.count_nonzero(np.ptp(features, axis=0) > ROUNDING * np.abs(features).max(axis=0)))

@@ -52,12 +52,14 @@ def fold_corrected_r(
     float64
         NaN where d or e is 0 throughout.
     """
-    used = _finite(added, residual)
-    d, e = np.where(used, added, 0.0), np.where(used, residual, 0.0)
-    ss_d, ss_e = (d**2).sum(axis=axis), (e**2).sum(axis=axis)
+    d, e = np.moveaxis(added, axis, -1), np.moveaxis(residual, axis, -1)
+    used = _finite(d, e)
+    if not used.all():
+        d, e = np.where(used, d, 0.0), np.where(used, e, 0.0)
+    ss_d, ss_e, product = (np.einsum("...w,...w->...", *pair) for pair in ((d, d), (e, e), (d, e)))
     # What is added is 0 up to the rounding of the reference it is measured from.
     sound = (ss_d > ROUNDING**2 * ss_e) & (ss_e > floor)
-    return _ratio((d * e).sum(axis=axis), np.sqrt(ss_d * ss_e), np.where(sound, 0.0, np.inf))
+    return _ratio(product, np.sqrt(ss_d * ss_e), np.where(sound, 0.0, np.inf))
 
 
 def r_across_words(observed: Array, predicted: Array, reference: Array) -> Array:

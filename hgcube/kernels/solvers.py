@@ -6,6 +6,10 @@ from hgcube.kernels import elastic_net, ridge
 from hgcube.kernels.designs import Solver
 
 SOLVERS: dict[str, Solver] = {
-    "elastic_net": Solver(elastic_net.prepare, order_in_model=False, null_alpha=None),
-    "ridge": Solver(ridge.prepare, order_in_model=True, null_alpha=ridge.null_alpha),
+    "elastic_net": Solver(
+        prepare=elastic_net.prepare, order_in_model=False, sparse=True, null_alpha=None
+    ),
+    "ridge": Solver(
+        prepare=ridge.prepare, order_in_model=True, sparse=False, null_alpha=ridge.null_alpha
+    ),
 }
