@@ -61,7 +61,7 @@ class WholeChunks:
                 f"a block of {values.dtype}",
                 "Report this: a stage declares another dtype than it computes",
             )
-        with full_disk_is_clear(self.path):
+        with full_disk_is_clear(str(Path(self.path).parent)):
             array[region] = values
 
 
