@@ -72,7 +72,7 @@ def along_words(parts: list[xr.DataArray]) -> xr.DataArray:
             join="exact",
             coords="minimal",
             compat="override",
-            combine_attrs="override",
+            combine_attrs="drop_conflicts",
         )
     except ValueError:
         raise CubeError(

@@ -190,6 +190,33 @@ def test_an_unreadable_recording_fails_alone(bids: Path) -> None:
     assert (hgcube.plan(folder).query("kind == 'recordings'")["why"] != "").sum() == 1
 
 
+def test_recordings_of_one_subject_are_joined(tmp_path: Path) -> None:
+    bids = hgcube.simulate(
+        tmp_path / "bids",
+        n_subjects=1,
+        n_words=12,
+        n_electrodes=4,
+        runs=2,
+        sampling_frequency=512.0,
+        audio_frequency=4000.0,
+        word_duration=1.0,
+        fixation_duration=0.5,
+    )
+    store = new_store(tmp_path / "store", bids)
+    outcome = hgcube.run(
+        store,
+        steps=["recordings", "high_gamma", "epochs", "features"],
+        scheduler="synchronous",
+        progress=False,
+    )
+    assert sum(name.startswith("recordings/01_run-") for name in outcome.made) == 2
+    epochs = hgcube.open_cube(store, "epochs", subject="01", target="mean")
+    assert epochs.word.values.tolist() == list(range(12))
+    assert len(set(epochs.run.values)) == 2
+    features = hgcube.open_cube(store, "features", subject="01")
+    assert features.text.values.tolist() == epochs.text.values.tolist()
+
+
 def test_the_command_line(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (
         ["run", str(store)],
