@@ -142,9 +142,12 @@ def run(
 @app.command()
 def plan(store: Store) -> None:
     """Show what a run would do: parts, tasks and memory per task."""
+    from dask.utils import format_bytes
+
     import hgcube
 
-    typer.echo(hgcube.plan(store).to_string(index=False))
+    planned = hgcube.plan(store)
+    typer.echo(planned.to_string(index=False, formatters={"bytes_per_task": format_bytes}))
 
 
 @app.command()

@@ -96,6 +96,8 @@ def run(
     a script.
     """
     study = open_study(store, workers=workers, scheduler=scheduler)
+    if not study.analysis.embeddings:
+        logger.warning("study.toml has no [embeddings.NAME]: nothing is made after the epochs")
     return run_steps(study, STEPS, only=steps, client=client, progress=progress)
 
 

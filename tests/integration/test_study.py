@@ -174,6 +174,17 @@ def test_status_says_which_setting_changed(store: Path, bids: Path) -> None:
     assert "high_gamma/01 changed" in why.loc["epochs", "01/mean"]["why"]
 
 
+def test_without_an_embedding_the_run_stops_after_the_epochs(
+    bids: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = bids.parent / "no-embedding"
+    create(folder, source=bids)
+    outcome = hgcube.run(folder, steps=["results"], scheduler="synchronous", progress=False)
+    assert (outcome.made, outcome.complete) == ([], True)
+    assert "no [embeddings.NAME]" in caplog.text
+    assert set(hgcube.status(folder)["kind"]) == {"recordings", "high_gamma", "epochs"}
+
+
 def test_an_unreadable_recording_fails_alone(bids: Path) -> None:
     broken = bids.parent / "broken"
     shutil.copytree(bids, broken)
