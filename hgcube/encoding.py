@@ -19,7 +19,8 @@ from hgcube.kernels.fitting import fit_targets
 from hgcube.kernels.permutations import QUANTILES
 from hgcube.kernels.plan import Plan, check_plan
 from hgcube.kernels.solvers import SOLVERS
-from hgcube.schema import VARIABLES, check, describe, text_array
+from hgcube.schema import check, text_array
+from hgcube.variables import VARIABLES, describe
 
 _LOG = logging.getLogger("hgcube")
 
@@ -96,7 +97,7 @@ def encode(  # noqa: PLR0913
     Returns
     -------
     xarray.Dataset
-        The variables of `hgcube.schema.VARIABLES` made by "results"; lazy in blocks of
+        The variables of `hgcube.variables.VARIABLES` made by "results"; lazy in blocks of
         electrodes if `epochs` is.
 
     Raises

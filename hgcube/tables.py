@@ -11,7 +11,8 @@ import xarray as xr
 
 from hgcube import names as n
 from hgcube.errors import CubeError, OptionError
-from hgcube.schema import check, describe, result_parts, text_array
+from hgcube.schema import check, text_array
+from hgcube.variables import describe, result_parts
 
 logger = logging.getLogger("hgcube")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from hgcube.schema import describe, text_array
+from hgcube.schema import text_array
+from hgcube.variables import describe
 
 REGIONS = ("STG", "IFG", "insula", "hippocampus")
 WORDS = ("boot", "huis", "regen", "straat", "helft", "water", "zomer", "kaas")

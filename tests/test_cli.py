@@ -13,8 +13,9 @@ import xarray as xr
 import hgcube
 from hgcube.cli import app, main
 from hgcube.errors import SettingsError
-from hgcube.schema import describe, finish, text_array
+from hgcube.schema import finish, text_array
 from hgcube.store import create, write_part
+from hgcube.variables import describe
 
 HEAVY = ("torch", "mne", "panel", "gensim", "distributed", "transformers", "sklearn", "h5py")
 COMMANDS = {

@@ -12,7 +12,8 @@ from hgcube import encode
 from hgcube.errors import CubeError, OptionError, UnknownLabelError
 from hgcube.kernels import elastic_net
 from hgcube.kernels.solvers import SOLVERS
-from hgcube.schema import VARIABLES, text_array
+from hgcube.schema import text_array
+from hgcube.variables import VARIABLES
 
 WORDS, ELECTRODES, FEATURES = 30, 6, 4
 TEXT = [f"woord{i}" for i in range(WORDS)]

@@ -7,7 +7,8 @@ import xarray as xr
 
 from hgcube import names, schema
 from hgcube.errors import CubeError, HgcubeError, UnknownLabelError
-from hgcube.schema import SPECS, VARIABLES, check, describe, finish, result_parts, text_array
+from hgcube.schema import SPECS, check, finish, text_array
+from hgcube.variables import VARIABLES, describe, result_parts
 
 
 def plain(kind: str) -> xr.DataArray:

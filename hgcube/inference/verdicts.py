@@ -22,7 +22,8 @@ from hgcube.inference.evidence import (
 )
 from hgcube.inference.flags import flags_of
 from hgcube.inference.statistics import Mask, level_inside, permutations_needed, q_values
-from hgcube.schema import describe, result_parts, text_array
+from hgcube.schema import text_array
+from hgcube.variables import describe, result_parts
 
 logger = logging.getLogger("hgcube")
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from hgcube import names as n
 from hgcube.errors import SourceError
 from hgcube.io.bids import NOT_AVAILABLE, RecordingFiles, entities, read_json, read_table
-from hgcube.schema import VARIABLES, text_array
+from hgcube.schema import text_array
+from hgcube.variables import VARIABLES
 
 _LOG = logging.getLogger("hgcube")
 _INTRACRANIAL = ("SEEG", "ECOG", "DBS")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, overload
 
 import xarray as xr
 
@@ -52,6 +52,16 @@ def open_cube(store: str | Path, kind: str, **key: str) -> xr.DataArray | xr.Dat
         If the part failed, or was made by another schema or other settings than the ledger says.
     """
     return open_part(store, kind, _key_of(store, kind, key))
+
+
+@overload
+def open_results(
+    store: str | Path, by: Literal["electrode", "word"] = "electrode"
+) -> xr.Dataset: ...
+
+
+@overload
+def open_results(store: str | Path, by: Literal["subject"]) -> xr.DataTree: ...
 
 
 def open_results(
