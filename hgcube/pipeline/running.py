@@ -21,7 +21,7 @@ from hgcube.pipeline.planning import bytes_of
 from hgcube.pipeline.state import PartState, States
 from hgcube.pipeline.steps import STEPS, Cube, Step
 from hgcube.pipeline.study import Study, open_study
-from hgcube.store import Entry, locked, record_failure, sweep, write_part
+from hgcube.store import Entry, locked, part_name, record_failure, sweep, write_part
 
 logger = logging.getLogger("hgcube")
 
@@ -211,13 +211,24 @@ def _pending(study: Study, step: Step, entry: Entry) -> Delayed:
         task: Delayed = delayed(_made, pure=False)(step, study, entry)
         return task
     with dask.config.set(scheduler="synchronous"):
-        return _written(study, entry, step.build(study, entry.key))
+        return _written(study, entry, _built(step, study, entry))
 
 
 def _made(step: Step, study: Study, entry: Entry) -> Any:
     with dask.config.set(scheduler="synchronous"):
-        pending = _written(study, entry, step.build(study, entry.key))
+        pending = _written(study, entry, _built(step, study, entry))
         return compute(pending)  # type: ignore[no-untyped-call]
+
+
+def _built(step: Step, study: Study, entry: Entry) -> Cube:
+    if not step.gathers:
+        return step.build(study, entry.key)
+    gathered = [
+        key
+        for kind, key in step.needs(study, entry.key)
+        if kind == step.gathers and part_name(kind, key) in entry.inputs
+    ]
+    return step.build(study, entry.key, gathered)
 
 
 def _written(study: Study, entry: Entry, cube: Cube) -> Delayed:

@@ -66,10 +66,19 @@ class States:
         return states
 
     def not_ready(self, part: Part) -> list[str]:
-        """Return the names of the parts that `part` needs and that are not done."""
-        ledger = read_ledger(self._study.store)
+        """Return the names of the parts that `part` waits for.
+
+        A step that gathers waits for none of what it gathers, as long as one is done.
+        """
         needs = self._steps[part[0]].needs(self._study, part[1])
-        return [part_name(*need) for need in needs if self._state(need, ledger).state != "done"]
+        gathered = self._steps[part[0]].gathers
+        open_needs = [need for need in needs if not self._is_done(need)]
+        if any(kind == gathered for kind, _ in set(needs) - set(open_needs)):
+            open_needs = [need for need in open_needs if need[0] != gathered]
+        return [part_name(*need) for need in open_needs]
+
+    def _is_done(self, part: Part) -> bool:
+        return self._state(part, read_ledger(self._study.store)).state == "done"
 
     def __iter__(self) -> Iterator[PartState]:
         """Go through the states of all parts, step by step."""
@@ -89,6 +98,9 @@ class States:
 
     def expected(self, part: Part) -> Entry:
         """Return what `part` is by today's settings and source files."""
+        if self._steps[part[0]].gathers:
+            # What is there to gather changes while a run goes on.
+            return self._described(*part)
         if part not in self._expected:
             self._expected[part] = self._described(*part)
         return self._expected[part]
@@ -96,7 +108,12 @@ class States:
     def _described(self, kind: str, key: Key) -> Entry:
         step = self._steps[kind]
         settings = json.loads(json.dumps(step.settings(self._study, key), default=str))
-        needs = step.needs(self._study, key)
+        settings["revision"] = step.revision
+        needs = [
+            need
+            for need in step.needs(self._study, key)
+            if need[0] != step.gathers or self._is_done(need)
+        ]
         inputs = {part_name(*need): self.expected(need).fingerprint for need in needs}
         inputs |= {name: self._identities.of(path) for name, path in _files(self._study, step, key)}
         return Entry(

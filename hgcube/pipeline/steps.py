@@ -50,9 +50,16 @@ class Step:
     settings : callable
         Study, key -> the settings that change this part's numbers, by section.
     build : callable
-        Study, key -> the cube, lazy where it can be.
+        Study, key -> the cube, lazy where it can be. A step that `gathers` is also given the
+        keys of the gathered parts that are done.
     needs : callable
         Study, key -> the parts it reads.
+    gathers : str
+        Kind of those needed parts of which it takes what is done: one subject that failed does
+        not hold up the others.
+    revision : int
+        Raised when the same settings give other numbers than before, so that stored parts
+        become stale.
     sources : callable
         Study, key -> the files outside the store that it reads, by name.
     sizes : callable
@@ -64,8 +71,10 @@ class Step:
     kind: str
     keys: Callable[[Study], list[Key]]
     settings: Callable[[Study, Key], dict[str, Any]]
-    build: Callable[[Study, Key], Cube]
+    build: Callable[..., Cube]
     needs: Callable[[Study, Key], list[Part]] = _no_parts
+    gathers: str = ""
+    revision: int = 1
     sources: Callable[[Study, Key], dict[str, Path]] = _nothing
     sizes: Callable[[Study, Key], dict[str, int]] = _nothing
     one_task: bool = False
@@ -266,19 +275,19 @@ def _table_needs(study: Study, key: Key) -> list[Part]:
     return [*_all_results(study, key), *verdicts]
 
 
-def _build_verdicts(study: Study, _key: Key) -> Cube:
-    return verify(_stored_results(study))
+def _build_verdicts(study: Study, _key: Key, done: list[Key]) -> Cube:
+    return verify(_stored_results(study, done))
 
 
-def _build_table(study: Study, key: Key) -> Cube:
-    results = _stored_results(study)
+def _build_table(study: Study, key: Key, done: list[Key]) -> Cube:
+    results = _stored_results(study, done)
     if key == ("words",):
         return tables.by_word(results)
     return tables.by_electrode(results, _dataset(study, "verdicts", ("all",)))
 
 
-def _stored_results(study: Study) -> list[xr.Dataset]:
-    return [_dataset(study, "results", key).load() for key in _result_keys(study)]
+def _stored_results(study: Study, done: list[Key]) -> list[xr.Dataset]:
+    return [_dataset(study, "results", key).load() for key in done]
 
 
 def _dataset(study: Study, kind: str, key: Key) -> xr.Dataset:
@@ -349,6 +358,7 @@ STEPS: tuple[Step, ...] = (
         kind="verdicts",
         keys=lambda study: [("all",)] if study.analysis.embeddings else [],
         needs=_all_results,
+        gathers="results",
         settings=_nothing,
         build=_build_verdicts,
         one_task=True,
@@ -357,6 +367,7 @@ STEPS: tuple[Step, ...] = (
         kind="tables",
         keys=lambda study: [("electrodes",), ("words",)] if study.analysis.embeddings else [],
         needs=_table_needs,
+        gathers="results",
         settings=_nothing,
         build=_build_table,
         one_task=True,

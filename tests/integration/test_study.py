@@ -197,8 +197,17 @@ def test_an_unreadable_recording_fails_alone(bids: Path) -> None:
     assert set(outcome.failed) == {"recordings/02"}
     assert nwb.name in reason
     assert reason.startswith("Expected")
-    assert "verdicts/all" in outcome.waiting
+    assert "results/02/random/ridge" in outcome.waiting
+    assert {"verdicts/all", "tables/electrodes", "tables/words"} <= set(outcome.made)
+    verdicts = hgcube.open_cube(folder, "verdicts")
+    assert verdicts["subject"].values.tolist() == ["01"]
     assert (hgcube.plan(folder).query("kind == 'recordings'")["why"] != "").sum() == 1
+
+    shutil.copy(next(bids.glob("sub-02/**/*.nwb")), nwb)
+    mended = hgcube.run(folder, scheduler="synchronous", progress=False)
+    assert mended.complete
+    assert not [name for name in mended.made if "/01" in name]
+    assert hgcube.open_cube(folder, "verdicts")["subject"].values.tolist() == ["01", "02"]
 
 
 def test_recordings_of_one_subject_are_joined(tmp_path: Path) -> None:
