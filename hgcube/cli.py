@@ -77,7 +77,14 @@ def demo(
     from hgcube.demo import demo as run_demo
 
     found = run_demo(dest, n_subjects=subjects, n_electrodes=electrodes, seed=seed, workers=workers)
-    typer.echo(found.to_string())
+    for store, what in (("field", "the default analysis"), ("paper", "the paper's settings")):
+        typer.echo(f"\nVerdicts by {what} (simulated recordings, toy embedding):")
+        verify(dest / store)
+        typer.echo(f"Report: {dest / store / 'report.html'}")
+    typer.echo(
+        "\nElectrodes with planted word information, and without any, in the default analysis:"
+    )
+    typer.echo(found.to_string(index=False))
 
 
 @app.command()

@@ -193,13 +193,13 @@ def _fit_block(
 
 def _log_counts(solver: str, out: Mapping[str, npt.NDArray[Any]]) -> None:
     total = len(out["n_words"])
-    for count, what in (
-        ((out["n_words"] == 0).sum(), "targets not fitted: bad, or too few known words"),
-        (out["collapsed"].sum(), "targets where the model equals its reference"),
-        ((out["not_converged"] > 0).sum(), "targets with fits that did not converge"),
+    for level, count, what in (
+        (logging.INFO, (out["n_words"] == 0).sum(), "not fitted: bad, or too few known words"),
+        (logging.INFO, out["collapsed"].sum(), "where the model equals its reference"),
+        (logging.WARNING, (out["not_converged"] > 0).sum(), "with fits that did not converge"),
     ):
         if count:
-            _LOG.warning("%s: %d of %d %s", solver, count, total, what)
+            _LOG.log(level, "%s: %d of %d targets %s", solver, count, total, what)
 
 
 def _with_null_max(fitted: xr.Dataset, plan: Plan) -> xr.Dataset:

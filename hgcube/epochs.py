@@ -204,7 +204,8 @@ def _flags(
     flags = [""] * words.size if before is None else [str(flag) for flag in before.values]
     for name, marked in ((_OUTSIDE, ~inside & ~silent), (_SILENT, silent)):
         if marked.any():
-            _LOG.warning("epochs: %d of %d words are %s: NaN", marked.sum(), words.size, name)
+            first = words.values[marked][:3].tolist()
+            _LOG.warning("%d of %d words are %s: NaN %s", marked.sum(), words.size, name, first)
         flags = [
             ";".join(dict.fromkeys([*filter(None, flag.split(";")), name])) if mark else flag
             for flag, mark in zip(flags, marked, strict=True)

@@ -247,7 +247,7 @@ def test_missing_words_of_an_electrode_are_fitted_around(epochs, features, solve
 def test_words_without_vectors_are_left_out_counted_and_flagged(epochs, features, solver, caplog):
     lacking = features.copy()
     lacking[[1, 7], 0] = np.nan
-    with caplog.at_level(logging.WARNING, "hgcube"):
+    with caplog.at_level(logging.INFO, "hgcube"):
         result = encode(epochs, lacking, solver=solver)
     assert "2 of 30 words have no vector" in caplog.text
     assert np.flatnonzero(result["flag"] == "no_vector").tolist() == [1, 7]
@@ -260,7 +260,7 @@ def test_words_without_vectors_are_left_out_counted_and_flagged(epochs, features
 def test_bad_and_empty_electrodes_are_not_fitted(epochs, features, solver, caplog):
     epochs["bad"][1] = True
     epochs[:, 3] = np.nan
-    with caplog.at_level(logging.WARNING, "hgcube"):
+    with caplog.at_level(logging.INFO, "hgcube"):
         result = encode(epochs, features, solver=solver, **QUICK[solver])
     assert "2 of 6 targets not fitted" in caplog.text
     assert result["n_words"].values.tolist() == [30, 0, 30, 0, 30, 30]
@@ -388,14 +388,14 @@ def test_unknown_names(epochs, features, options, closest):
 
 
 def test_too_few_permutations_are_said(epochs, features, caplog):
-    with caplog.at_level(logging.WARNING, "hgcube"):
+    with caplog.at_level(logging.INFO, "hgcube"):
         encode(epochs, features, solver="ridge", permutations=10)
     assert "10 permutations cannot give a p below 0.091" in caplog.text
 
 
 def test_fits_that_stop_early_are_said(epochs, features, caplog, monkeypatch):
     monkeypatch.setattr(elastic_net, "MAX_SWEEPS", 1)
-    with caplog.at_level(logging.WARNING, "hgcube"):
+    with caplog.at_level(logging.INFO, "hgcube"):
         result = encode(epochs, features, alpha=0.001)
     assert (result["not_converged"] > 0).all()
     assert "6 of 6 targets with fits that did not converge" in caplog.text
