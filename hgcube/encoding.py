@@ -76,7 +76,8 @@ def encode(  # noqa: PLR0913
     standardize : {"fold", "all_words", False}
         z-score the features on each fold's training words, or once on all words without labels
         (ridge's closed form), or leave them raw. Unless False, the elastic net's targets are
-        scaled by their sd in the training words.
+        scaled by their sd in the training words. Only with "fold" is ridge's grid of penalties,
+        too, made from the training words' features alone; labels never enter it.
     alpha : float, optional
         Penalty as in `hgcube.kernels.designs.Design`. None: chosen inside each fold for each
         electrode, by inner leave-one-out (ridge) or five inner folds (elastic net).

@@ -24,7 +24,8 @@ from hgcube.kernels.designs import (
     splits,
 )
 
-# Candidate penalties, in multiples of `null_alpha`; the upper end shrinks the model to nothing.
+# Candidate penalties, in multiples of XX's mean eigenvalue over n; the upper end shrinks the model
+# to nothing.
 MULTIPLES = np.logspace(-2, 4, 13)
 
 InnerErrors = Callable[[Array, int], Array]
@@ -44,10 +45,10 @@ def prepare(design: Design) -> Fitter:
     callable
         Targets (word, target) -> `Fit`. Without `alpha` each fold and target takes, of
         `MULTIPLES` times `null_alpha`, the penalty with the smallest inner leave-one-out error
-        on the fold's training words.
+        on the fold's training words. With `standardize` "fold" that mean eigenvalue, too, is
+        of the fold's training words.
     """
-    grid = null_alpha(design) * MULTIPLES
-    alphas = grid if design.alpha is None else np.array([design.alpha])
+    alphas = _candidates(design)
     shared = design.standardize != "fold" and leaves_one_out(design.testing, design.training)
     added, inner_errors = (_leave_one_out if shared else _refitted)(design, alphas)
     return lambda targets: _fit(design, alphas, added, inner_errors, targets)
@@ -72,6 +73,22 @@ def null_alpha(design: Design) -> float:
     return float(eigenvalues.mean() / len(design.features)) or 1.0
 
 
+def _candidates(design: Design) -> Array:
+    """Return the penalties (penalty, fold) to choose from."""
+    n_folds = len(design.testing)
+    if design.alpha is not None:
+        return np.full((1, n_folds), design.alpha)
+    scale = np.ones(n_folds)
+    if design.standardize == "fold":
+        for fold, part in splits(design):
+            n_words, n_terms = part.unpenalized.shape
+            mean_eigenvalue = (part.features**2).sum() / (n_words - n_terms)
+            scale[fold] = mean_eigenvalue / n_words or 1.0
+    else:
+        scale *= null_alpha(design)
+    return np.outer(MULTIPLES, scale)
+
+
 def _eigen(features: Array, unpenalized: Array) -> tuple[Array, Array]:
     """Return eigenvectors and eigenvalues of XX' in the complement of the unpenalised part."""
     complement = np.linalg.qr(unpenalized, mode="complete")[0][:, unpenalized.shape[1] :]
@@ -87,7 +104,8 @@ def _residual_maker(vectors: Array, eigenvalues: Array, penalty: float) -> Array
 def _leave_one_out(design: Design, alphas: Array) -> tuple[Array, InnerErrors]:
     """Return the added predictions' matrices (penalty, word, word) and the inner errors."""
     vectors, eigenvalues = _eigen(scaled_on_all_words(design), design.unpenalized)
-    penalties = alphas * (len(vectors) - 1)
+    # One scaling, hence one set of penalties for all folds.
+    penalties = alphas[:, 0] * (len(vectors) - 1)
     makers = [_residual_maker(vectors, eigenvalues, penalty) for penalty in penalties]
     without = vectors @ vectors.T
     reference = without / np.diag(without)[:, None]
@@ -134,14 +152,14 @@ def _refitted(design: Design, alphas: Array) -> tuple[Array, InnerErrors]:
         vectors, eigenvalues = _eigen(part.features, part.unpenalized)
         parts[fold] = (part, vectors, eigenvalues)
         kernel = part.test_features @ (part.features.T @ vectors)
-        for index, penalty in enumerate(alphas * len(part.train)):
+        for index, penalty in enumerate(alphas[:, fold] * len(part.train)):
             rows = (kernel / (eigenvalues + penalty)) @ vectors.T
             added[index][np.ix_(part.test, part.train)] = rows
 
     def inner_errors(targets: Array, index: int) -> Array:
         errors = np.zeros((len(design.testing), targets.shape[1]))
         for fold, (part, vectors, eigenvalues) in parts.items():
-            penalty = float(alphas[index]) * len(part.train)
+            penalty = float(alphas[index, fold]) * len(part.train)
             maker = _residual_maker(vectors, eigenvalues, penalty)
             inner = (maker @ targets[part.train]) / np.diag(maker)[:, None]
             errors[fold] = (inner**2).sum(axis=0)
@@ -157,7 +175,7 @@ def _fit(
     shape = (len(design.testing), targets.shape[1])
     return Fit(
         added=sums,
-        alpha=alphas[chosen],
+        alpha=alphas[chosen, np.arange(len(chosen))[:, None]],
         alpha_max=np.broadcast_to(np.inf, shape),
         n_nonzero=np.broadcast_to(float(_n_varying(design.features)), shape),
         not_converged=np.zeros(shape[1], dtype=np.int64),

@@ -47,6 +47,13 @@ def scaled(features, words=slice(None)):
     return (features - features[words].mean(axis=0)) / features[words].std(axis=0)
 
 
+def mean_eigenvalue(features, unpenalized):
+    """Of XX' over n, without the unpenalised part."""
+    n_words, n_free = unpenalized.shape
+    maker = np.eye(n_words) - unpenalized @ np.linalg.pinv(unpenalized)
+    return np.trace(maker @ features @ features.T) / (n_words - n_free) / n_words
+
+
 def predictions(design, fit, targets):
     return baseline(design.unpenalized, design.testing, design.training) @ targets + fit.added
 
@@ -101,7 +108,6 @@ def test_nested_choice_equals_brute_force(design, targets, standardize):
     design = replace(design, standardize=standardize)
     fit = ridge.prepare(design)(targets)
     found = predictions(design, fit, targets)
-    grid = ridge.null_alpha(design) * ridge.MULTIPLES
     for word in (0, 7, WORDS - 1):
         train = np.delete(np.arange(WORDS), word)
         features = {
@@ -109,6 +115,9 @@ def test_nested_choice_equals_brute_force(design, targets, standardize):
             "fold": scaled(design.features, train),
             False: design.features,
         }[standardize]
+        # The grid, too, knows nothing of the held-out word where scaling does not.
+        known = train if standardize == "fold" else np.arange(WORDS)
+        grid = mean_eigenvalue(features[known], design.unpenalized[known]) * ridge.MULTIPLES
         errors = np.array(
             [
                 sum(
@@ -124,6 +133,7 @@ def test_nested_choice_equals_brute_force(design, targets, standardize):
                 for alpha in grid
             ]
         )
+        assert grid[0] < grid[errors.argmin(axis=0)].max() < grid[-1]
         best = grid[errors.argmin(axis=0)]
         np.testing.assert_allclose(fit.alpha[word], best, rtol=1e-12)
         for target, alpha in enumerate(best):
@@ -165,10 +175,8 @@ def test_constant_features_add_nothing(design, targets):
 
 
 def test_null_alpha_is_the_mean_eigenvalue(design):
-    features = scaled(design.features)
-    maker = np.eye(WORDS) - design.unpenalized @ np.linalg.pinv(design.unpenalized)
-    mean = np.trace(maker @ features @ features.T) / (WORDS - 4)
-    assert ridge.null_alpha(design) * WORDS == pytest.approx(mean)
+    mean = mean_eigenvalue(scaled(design.features), design.unpenalized)
+    assert ridge.null_alpha(design) == pytest.approx(mean)
 
 
 def test_leaves_one_out_tells_folds_apart(design):
