@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hgcube.errors import SettingsError, closest
 
-Reference = Literal["none", "average", "bipolar", "shaft"]
+Reference = Literal["auto", "none", "average", "bipolar", "shaft"]
 Preset = Literal["field", "paper", "authors"]
 
 
@@ -45,7 +45,7 @@ class Signal(_Settings):
     """High gamma; see `hgcube.high_gamma`."""
 
     preset: Preset = "field"
-    reference: Reference = "bipolar"
+    reference: Reference = "auto"
     band: tuple[float, float] = (70.0, 170.0)
     order: int = 4
     window: float | None = 0.05

@@ -18,6 +18,7 @@ from hgcube.schema import check, finish, passed_on, text_array
 _LOG = logging.getLogger("hgcube")
 _NAMED = re.compile(r"(?P<stem>.*?)(?P<number>\d+)")
 _UNNUMBERED = -2
+_Place = tuple[tuple[str, str], int]
 _LONE = "no other good electrode to refer to"
 
 
@@ -29,8 +30,8 @@ def rereference(recording: xr.DataArray, scheme: str = "bipolar") -> xr.DataArra
     recording : xarray.DataArray
         (electrode, time). The coordinates ``name`` (else the labels), ``group`` and ``bad`` are
         used where they are.
-    scheme : {"bipolar", "shaft", "average", "none"}
-        ``bipolar``: each electrode minus the next on its shaft (same group, same name but for the
+    scheme : {"bipolar", "shaft", "average", "none", "auto"}
+        ``auto``: bipolar if any electrode has a neighbour on its shaft, else none. ``bipolar``: each electrode minus the next on its shaft (same group, same name but for the
         number at its end, number one higher). ``shaft``: minus the mean of the good electrodes of
         its shaft. ``average``: minus the mean of all good electrodes. ``none``: as it is. Samples
         that are not finite never enter a mean.
@@ -53,8 +54,10 @@ def rereference(recording: xr.DataArray, scheme: str = "bipolar") -> xr.DataArra
     CubeError
         If the recording does not meet its spec.
     """
+    if scheme == "auto":
+        scheme = _scheme_for(check(recording, "recording"))
     if scheme not in SCHEMES:
-        raise UnknownLabelError.of("reference", scheme, SCHEMES)
+        raise UnknownLabelError.of("reference", scheme, [*SCHEMES, "auto"])
     referenced = SCHEMES[scheme](check(recording, "recording"))
     if scheme != "none" or n.REFERENCE not in recording.coords:
         label = text_array([scheme] * referenced.sizes[n.ELECTRODE])
@@ -68,6 +71,13 @@ def rereference(recording: xr.DataArray, scheme: str = "bipolar") -> xr.DataArra
             **passed_on(referenced, "n_unpaired"),
         },
     )
+
+
+def _scheme_for(recording: xr.DataArray) -> str:
+    if _pairs(_places(recording)):
+        return "bipolar"
+    _LOG.warning("no electrode has a neighbour on its shaft: left against its recorded reference")
+    return "none"
 
 
 def _unchanged(recording: xr.DataArray) -> xr.DataArray:
@@ -131,12 +141,7 @@ def _mark_lone(recording: xr.DataArray, lone: np.ndarray[Any, Any]) -> xr.DataAr
 
 def _bipolar(recording: xr.DataArray) -> xr.DataArray:
     places = _places(recording)
-    position = {place: i for i, place in enumerate(places)}
-    pairs = [
-        (i, position[shaft, number + 1])
-        for i, (shaft, number) in enumerate(places)
-        if (shaft, number + 1) in position
-    ]
+    pairs = _pairs(places)
     if not pairs:
         raise OptionError(
             "neighbours along a shaft, such as LA1 and LA2",
@@ -152,6 +157,15 @@ def _bipolar(recording: xr.DataArray) -> xr.DataArray:
     kept = anode.drop_vars(n.ELECTRODE, errors="ignore").assign_coords(coords)
     other = cathode.chunk(anode.chunksizes) if anode.chunks else cathode
     return _subtract(kept, other).assign_attrs(n_unpaired=unpaired)
+
+
+def _pairs(places: list[_Place]) -> list[tuple[int, int]]:
+    position = {place: i for i, place in enumerate(places)}
+    return [
+        (i, position[shaft, number + 1])
+        for i, (shaft, number) in enumerate(places)
+        if (shaft, number + 1) in position
+    ]
 
 
 def _subtract(recording: xr.DataArray, reference: xr.DataArray) -> xr.DataArray:
@@ -210,7 +224,7 @@ _COMBINED: dict[str, Callable[[Any, Any], np.ndarray[Any, Any]]] = {
 }
 
 
-def _places(recording: xr.DataArray) -> list[tuple[tuple[str, str], int]]:
+def _places(recording: xr.DataArray) -> list[_Place]:
     """Return shaft (group, stem of the name) and number of each electrode."""
     names = _names(recording)
     groups = recording.coords.get(n.GROUP)

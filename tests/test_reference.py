@@ -68,6 +68,14 @@ def test_a_gap_or_another_group_makes_no_pair():
         rereference(small(names=("A1", "B1", "C4", "D")), "bipolar")
 
 
+def test_auto_is_bipolar_where_names_allow_and_says_when_not(caplog):
+    xr.testing.assert_identical(rereference(small(), "auto"), rereference(small(), "bipolar"))
+    grid = small(names=("A", "B", "C", "D"))
+    with caplog.at_level("WARNING", "hgcube"):
+        xr.testing.assert_identical(rereference(grid, "auto"), rereference(grid, "none"))
+    assert "no electrode has a neighbour" in caplog.text
+
+
 def test_what_two_neighbours_share_is_gone():
     cube = small()
     shared = cube + 1e-4 * np.sin(2 * np.pi * 50 * cube.time)
