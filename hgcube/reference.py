@@ -31,9 +31,10 @@ def rereference(recording: xr.DataArray, scheme: str = "bipolar") -> xr.DataArra
         (electrode, time). The coordinates ``name`` (else the labels), ``group`` and ``bad`` are
         used where they are.
     scheme : {"bipolar", "shaft", "average", "none", "auto"}
-        ``auto``: bipolar if any electrode has a neighbour on its shaft, else none. ``bipolar``: each electrode minus the next on its shaft (same group, same name but for the
-        number at its end, number one higher). ``shaft``: minus the mean of the good electrodes of
-        its shaft. ``average``: minus the mean of all good electrodes. ``none``: as it is. Samples
+        ``auto``: bipolar if any electrode has a neighbour on its shaft, else none. ``bipolar``:
+        each electrode minus the next on its shaft (same group, same name but for the number at
+        its end, number one higher). ``shaft``: minus the mean of the good electrodes of its
+        shaft. ``average``: minus the mean of all good electrodes. ``none``: as it is. Samples
         that are not finite never enter a mean.
 
     Returns
