@@ -24,6 +24,24 @@ KEYS: dict[str, tuple[str, ...]] = {
 """Names of the labels of each kind of part, in the order of its path."""
 
 
+@overload
+def open_cube(
+    store: str | Path, kind: Literal["high_gamma", "epochs", "features"], **key: str
+) -> xr.DataArray: ...
+
+
+@overload
+def open_cube(
+    store: str | Path,
+    kind: Literal["recordings", "results", "tables", "verdicts"],
+    **key: str,
+) -> xr.Dataset: ...
+
+
+@overload
+def open_cube(store: str | Path, kind: str, **key: str) -> xr.DataArray | xr.Dataset: ...
+
+
 def open_cube(store: str | Path, kind: str, **key: str) -> xr.DataArray | xr.Dataset:
     """Open one part of a store, lazily.
 
