@@ -140,7 +140,10 @@ class Execution(_Settings):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "field": {},
-    "authors": {"signal": {"preset": "authors", "reference": "none", "log": False}},
+    "authors": {
+        "signal": {"preset": "authors", "reference": "none", "log": False},
+        "epochs": {"baseline": None},
+    },
     "paper": {
         "signal": {
             "preset": "paper",
