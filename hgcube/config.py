@@ -10,14 +10,18 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hgcube.errors import SettingsError, closest
 
 Reference = Literal["auto", "none", "average", "bipolar", "shaft"]
 Preset = Literal["field", "paper", "authors"]
+
+
+# TOML has no word for nothing.
+NoneAsText = BeforeValidator(lambda stated: None if stated == "none" else stated)
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -48,8 +52,8 @@ class Signal(_Settings):
     reference: Reference = "auto"
     band: tuple[float, float] = (70.0, 170.0)
     order: int = 4
-    window: float | None = 0.05
-    step: float | None = 0.01
+    window: Annotated[float | None, NoneAsText] = 0.05
+    step: Annotated[float | None, NoneAsText] = 0.01
     log: bool = True
     dtype: Literal["float64", "float32"] = "float64"
 
@@ -68,14 +72,14 @@ class Epochs(_Settings):
     mean: tuple[float, float] = (0.0, 0.5)
     lags: tuple[float, float] = (-0.5, 1.0)
     step: float = 0.05
-    baseline: tuple[float, float] | None = (-0.5, 0.0)
+    baseline: Annotated[tuple[float, float] | None, NoneAsText] = (-0.5, 0.0)
 
 
 class SolverSettings(_Settings):
     """One estimator; see `hgcube.encode`. Without `alpha` it is chosen inside each fold."""
 
     standardize: Literal["fold", "all_words"] | bool = "fold"
-    alpha: float | None = None
+    alpha: Annotated[float | None, NoneAsText] = None
     l1_ratio: float = 0.5
     permutations: int = 0
 

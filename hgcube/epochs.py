@@ -183,7 +183,7 @@ def _baseline(
         raise OptionError(
             f"power in {n.LOG_VOLT} for a baseline: the difference of logarithms is a ratio",
             f"baseline={baseline} with units {units!r}",
-            "Use high_gamma(..., log=True), or baseline=None",
+            'Use high_gamma(..., log=True), or baseline=None (baseline = "none" in study.toml)',
         )
     bounds = _positions(power, _onsets(words, "display"), np.asarray(baseline, dtype=np.float64))
     starts, stops = bounds[:, 0], bounds[:, 1]

@@ -45,6 +45,17 @@ def test_the_paper_preset_is_the_papers(tmp_path: Path) -> None:
     assert (analysis.epochs.lock, analysis.epochs.mean) == ("display", (0.0, 1.0))
 
 
+def test_nothing_can_be_said_in_toml(tmp_path: Path) -> None:
+    text = '[signal]\nlog = false\nwindow = "none"\nstep = "none"\n[epochs]\nbaseline = "none"\n'
+    paper = '[encoding.solvers.elastic_net]\nalpha = "none"\n'
+    analysis, _ = read_study(written(tmp_path, f'preset = "paper"\n{text}{paper}'))
+    assert (analysis.signal.window, analysis.signal.step) == (None, None)
+    assert analysis.epochs.baseline is None
+    assert analysis.encoding.solvers["elastic_net"].alpha is None
+    with pytest.raises(SettingsError, match=r"'epochs\.baseline'"):
+        read_study(written(tmp_path, '[epochs]\nbaseline = "nothing"'))
+
+
 @pytest.mark.parametrize(
     ("text", "place", "hint"),
     [
