@@ -19,7 +19,7 @@ from hgcube.kernels.fitting import fit_targets
 from hgcube.kernels.permutations import QUANTILES
 from hgcube.kernels.plan import Plan, check_plan
 from hgcube.kernels.solvers import SOLVERS
-from hgcube.schema import check, text_array
+from hgcube.schema import added_flags, check, text_array
 from hgcube.variables import VARIABLES, describe
 
 _LOG = logging.getLogger("hgcube")
@@ -291,10 +291,9 @@ def _coords(epochs: xr.DataArray, features: xr.DataArray, solver: str) -> dict[s
     coords[n.SUBJECT] = xr.DataArray(text_array(_subject(epochs)))
     missing = _without_vector(features)
     if missing is not None and missing.any():
-        flags = coords[n.FLAG].values.tolist() if n.FLAG in coords else [""] * len(missing)
-        for word in np.flatnonzero(missing):
-            flags[word] = ";".join(filter(None, (flags[word], "no_vector")))
-        coords[n.FLAG] = xr.DataArray(text_array(flags), dims=n.WORD)
+        new = np.where(missing, "no_vector", "").tolist()
+        flagged = epochs if n.FLAG in epochs.coords else features
+        coords[n.FLAG] = xr.DataArray(added_flags(flagged, n.FLAG, n.WORD, new), dims=n.WORD)
     return coords
 
 

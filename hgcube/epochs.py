@@ -11,7 +11,7 @@ import xarray as xr
 from hgcube import names as n
 from hgcube.errors import CubeError, OptionError
 from hgcube.kernels.windows import Indices, locked_means
-from hgcube.schema import check, finish, passed_on, sampling_frequency, text_array, word_coords
+from hgcube.schema import added_flags, check, finish, passed_on, sampling_frequency, word_coords
 
 _LOG = logging.getLogger("hgcube")
 
@@ -200,17 +200,12 @@ def _flags(
     words: xr.DataArray, inside: np.ndarray[Any, Any], onsets: np.ndarray[Any, Any], lock: str
 ) -> xr.DataArray:
     silent = np.isnan(onsets) & (lock == "voice")
-    before = words.coords.get(n.FLAG)
-    flags = [""] * words.size if before is None else [str(flag) for flag in before.values]
     for name, marked in ((_OUTSIDE, ~inside & ~silent), (_SILENT, silent)):
         if marked.any():
             first = words.values[marked][:3].tolist()
             _LOG.warning("%d of %d words are %s: NaN %s", marked.sum(), words.size, name, first)
-        flags = [
-            ";".join(dict.fromkeys([*filter(None, flag.split(";")), name])) if mark else flag
-            for flag, mark in zip(flags, marked, strict=True)
-        ]
-    return xr.DataArray(text_array(flags), dims=n.WORD)
+    new = np.where(silent, _SILENT, np.where(inside, "", _OUTSIDE)).tolist()
+    return xr.DataArray(added_flags(words, n.FLAG, n.WORD, new), dims=n.WORD)
 
 
 def _stated(settings: dict[str, Any]) -> dict[str, Any]:

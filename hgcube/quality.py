@@ -10,7 +10,7 @@ import xarray as xr
 from hgcube import names as n
 from hgcube.errors import CubeError
 from hgcube.kernels.flatness import flat_fraction, not_finite
-from hgcube.schema import check, sampling_frequency, text_array
+from hgcube.schema import added_flags, bad_electrodes, check, sampling_frequency, text_array
 
 FLAT_STRETCH = 1.0
 """Length in s of the stretches that are looked at for variance."""
@@ -86,16 +86,10 @@ def mark_problems(recording: xr.DataArray, problems: xr.DataArray) -> xr.DataArr
             "Pass electrode_problems(recording), or reindex it to the recording's electrodes",
         )
     found = [str(problem) for problem in problems.values]
-    before = _text_coord(recording, n.BAD_REASON)
-    reasons = [
-        ";".join(dict.fromkeys(part for part in (*old.split(";"), new) if part))
-        for old, new in zip(before, found, strict=True)
-    ]
-    bad = np.array([bool(problem) for problem in found], dtype=bool)
-    if n.BAD in recording.coords:
-        bad |= recording[n.BAD].values.astype(bool)
+    reasons = added_flags(recording, n.BAD_REASON, n.ELECTRODE, found)
+    bad = bad_electrodes(recording) | np.array([problem != "" for problem in found], dtype=bool)
     return recording.assign_coords(
-        {n.BAD: (n.ELECTRODE, bad), n.BAD_REASON: (n.ELECTRODE, text_array(reasons))}
+        {n.BAD: (n.ELECTRODE, bad), n.BAD_REASON: (n.ELECTRODE, reasons)}
     )
 
 
@@ -104,9 +98,3 @@ def _problems(signals: np.ndarray[Any, Any], *, length: int) -> np.ndarray[Any, 
     flat = np.zeros(len(signals), dtype=bool)
     flat[~missing] = flat_fraction(signals[~missing], length) > FLAT_FRACTION
     return text_array(np.where(missing, "missing", np.where(flat, "flat", "")))
-
-
-def _text_coord(recording: xr.DataArray, name: str) -> list[str]:
-    if name not in recording.coords:
-        return [""] * recording.sizes[n.ELECTRODE]
-    return [str(text) for text in recording[name].values]

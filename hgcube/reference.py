@@ -13,7 +13,15 @@ import xarray as xr
 from hgcube import names as n
 from hgcube.errors import CubeError, OptionError, UnknownLabelError
 from hgcube.kernels.referencing import group_means
-from hgcube.schema import check, finish, passed_on, text_array
+from hgcube.schema import (
+    added_flags,
+    bad_electrodes,
+    check,
+    finish,
+    joined_flags,
+    passed_on,
+    text_array,
+)
 
 _LOG = logging.getLogger("hgcube")
 _NAMED = re.compile(r"(?P<stem>.*?)(?P<number>\d+)")
@@ -96,7 +104,7 @@ def _shaft(recording: xr.DataArray) -> xr.DataArray:
 
 
 def _minus_means(recording: xr.DataArray, group: np.ndarray[Any, Any]) -> xr.DataArray:
-    bad = _bad(recording)
+    bad = bad_electrodes(recording)
     members = [np.flatnonzero((group == i) & ~bad).tolist() for i in range(group.max() + 1)]
     lone = np.array([len(members[i]) < 2 for i in group])
     if lone.all():
@@ -129,13 +137,11 @@ def _mark_lone(recording: xr.DataArray, lone: np.ndarray[Any, Any]) -> xr.DataAr
     if not lone.any():
         return recording
     _LOG.warning("%d of %d electrodes have %s: NaN and bad", lone.sum(), lone.size, _LONE)
-    reasons = recording.coords.get(n.BAD_REASON)
-    before = [""] * lone.size if reasons is None else reasons.values.tolist()
-    after = [_joined(old, _LONE) if new else old for old, new in zip(before, lone, strict=True)]
+    reasons = added_flags(recording, n.BAD_REASON, n.ELECTRODE, np.where(lone, _LONE, "").tolist())
     return recording.assign_coords(
         {
-            n.BAD: (n.ELECTRODE, _bad(recording) | lone),
-            n.BAD_REASON: (n.ELECTRODE, text_array(after)),
+            n.BAD: (n.ELECTRODE, bad_electrodes(recording) | lone),
+            n.BAD_REASON: (n.ELECTRODE, reasons),
         }
     )
 
@@ -208,11 +214,7 @@ def _agreed(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> np.ndarray[Any,
 
 
 def _reasons(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return text_array([_joined(*pair) for pair in zip(a.tolist(), b.tolist(), strict=True)])
-
-
-def _joined(*reasons: str) -> str:
-    return ";".join(dict.fromkeys(reason for reason in reasons if reason))
+    return text_array([joined_flags(*pair) for pair in zip(a.tolist(), b.tolist(), strict=True)])
 
 
 _COMBINED: dict[str, Callable[[Any, Any], np.ndarray[Any, Any]]] = {
@@ -246,12 +248,6 @@ def _names(recording: xr.DataArray) -> list[str]:
         "neither the coordinate 'name' nor labels along 'electrode'",
         "Assign one, or use scheme='none' or scheme='average'",
     )
-
-
-def _bad(recording: xr.DataArray) -> np.ndarray[Any, Any]:
-    if n.BAD not in recording.coords:
-        return np.zeros(recording.sizes[n.ELECTRODE], dtype=bool)
-    return np.asarray(recording[n.BAD].values, dtype=bool)
 
 
 SCHEMES: dict[str, Callable[[xr.DataArray], xr.DataArray]] = {

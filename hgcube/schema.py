@@ -6,7 +6,7 @@ A cube is a plain :class:`xarray.DataArray` or :class:`xarray.Dataset`. A stage 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -249,6 +249,45 @@ def spec_of(kind: str) -> CubeSpec:
 def text_array(values: object) -> np.ndarray[Any, Any]:
     """Return labels as NumPy's variable-length strings, the one string dtype Zarr takes whole."""
     return np.asarray(np.asarray(values, dtype=object), dtype=np.dtypes.StringDType())
+
+
+def joined_flags(*flags: str) -> str:
+    """Return flags, each maybe several joined by ``";"``, as one such text without repeats.
+
+    Examples
+    --------
+    >>> joined_flags("silent;early", "", "early")
+    'silent;early'
+    """
+    return ";".join(dict.fromkeys(part for flag in flags for part in flag.split(";") if part))
+
+
+def added_flags(
+    cube: xr.DataArray | xr.Dataset, name: str, dim: str, new: Iterable[str]
+) -> np.ndarray[Any, Any]:
+    """Return the text coordinate `name` along `dim` with further flags, empty ones left out.
+
+    Parameters
+    ----------
+    cube : xarray.DataArray or xarray.Dataset
+        Without the coordinate nothing was flagged before.
+    name, dim : str
+    new : iterable of str
+        One per label of `dim`.
+
+    Returns
+    -------
+    (dim,) text
+    """
+    before = [""] * cube.sizes[dim] if name not in cube.coords else cube[name].values.tolist()
+    return text_array([joined_flags(old, flag) for old, flag in zip(before, new, strict=True)])
+
+
+def bad_electrodes(cube: xr.DataArray | xr.Dataset) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which electrodes the coordinate ``bad`` marks; none where there is no such."""
+    if n.BAD not in cube.coords:
+        return np.zeros(cube.sizes[n.ELECTRODE], dtype=bool)
+    return np.asarray(cube[n.BAD].values, dtype=bool)
 
 
 def _check_dims(cube: xr.DataArray, kind: str, spec: CubeSpec) -> None:

@@ -14,9 +14,10 @@ from dask.delayed import delayed
 from hgcube import names as n
 from hgcube.errors import CubeError, OptionError
 from hgcube.kernels import audio as kernels
-from hgcube.schema import check, finish, sampling_frequency, text_array
+from hgcube.schema import check, finish, joined_flags, sampling_frequency, text_array
 
 _LOG = logging.getLogger("hgcube")
+_FLAGS = ("silent", "early", "clipped")
 
 LEAD = 0.5
 """How long before the display the audio is looked at, in s, to see a voice that is early."""
@@ -170,14 +171,13 @@ def _onset(
 def _added(words: xr.DataArray, flags: list[tuple[str, ...]]) -> np.ndarray[Any, Any]:
     """Return the flags of the words, the new ones in the place of those of an earlier call."""
     before = words.coords.get(n.FLAG)
-    old = [""] * words.size if before is None else [str(flag) for flag in before.values]
-    own = {"silent", "early", "clipped"}
-    kept = [[part for part in flag.split(";") if part and part not in own] for flag in old]
-    return text_array([";".join([*a, *b]) for a, b in zip(kept, flags, strict=True)])
+    old = [""] * words.size if before is None else before.values.tolist()
+    kept = [[part for part in flag.split(";") if part not in _FLAGS] for flag in old]
+    return text_array([joined_flags(*a, *b) for a, b in zip(kept, flags, strict=True)])
 
 
 def _log(flags: list[tuple[str, ...]]) -> None:
-    for name in ("silent", "early", "clipped"):
+    for name in _FLAGS:
         count = sum(name in flag for flag in flags)
         if count:
             _LOG.warning("voice onsets: %d of %d words are %s", count, len(flags), name)

@@ -7,7 +7,7 @@ import xarray as xr
 
 from hgcube import names, schema
 from hgcube.errors import CubeError, HgcubeError, UnknownLabelError
-from hgcube.schema import SPECS, check, finish, text_array
+from hgcube.schema import SPECS, added_flags, bad_electrodes, check, finish, text_array
 from hgcube.variables import VARIABLES, describe, result_parts
 
 
@@ -159,3 +159,15 @@ def test_an_error_has_three_parts() -> None:
     error = HgcubeError("a", "b", "Do c")
     assert str(error) == "Expected a. Got b. Do c."
     assert isinstance(UnknownLabelError.of("region", "x", []), KeyError)
+
+
+def test_flags_are_added_behind_those_that_are_there() -> None:
+    cube = xr.DataArray(np.zeros(3), dims="word", coords={"flag": ("word", ["", "a;b", "a"])})
+    assert added_flags(cube, "flag", "word", ["c", "", "a;c"]).tolist() == ["c", "a;b", "a;c"]
+    assert added_flags(cube.drop_vars("flag"), "flag", "word", "xyz").tolist() == ["x", "y", "z"]
+
+
+def test_without_a_mark_no_electrode_is_bad() -> None:
+    cube = xr.DataArray(np.zeros(2), dims="electrode", coords={"bad": ("electrode", [True, False])})
+    assert bad_electrodes(cube).tolist() == [True, False]
+    assert bad_electrodes(cube.drop_vars("bad")).tolist() == [False, False]

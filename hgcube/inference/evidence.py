@@ -16,6 +16,7 @@ from hgcube.inference.statistics import (
     mean_skill_interval,
     permutations_needed,
 )
+from hgcube.schema import bad_electrodes
 
 MINIMUM_WORDS = 50
 REFERENCES = (n.MODEL, n.MEAN_WORD, n.ORDER, n.PREVIOUS_WORD)
@@ -74,9 +75,7 @@ def gather(parts: Iterable[xr.Dataset], level: float) -> list[Evidence]:
 
 def usable(result: xr.Dataset) -> Mask:
     """Return which electrodes are not marked bad."""
-    if n.BAD not in result.coords:
-        return np.ones(result.sizes[n.ELECTRODE], dtype=bool)
-    return ~result[n.BAD].values.astype(bool)
+    return ~bad_electrodes(result)
 
 
 def mean_over_words(result: xr.Dataset, variable: str, predictor: str) -> float:

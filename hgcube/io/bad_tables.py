@@ -10,7 +10,7 @@ import xarray as xr
 from hgcube import names as n
 from hgcube.errors import SourceError, UnknownLabelError
 from hgcube.io.bids import read_table
-from hgcube.schema import text_array
+from hgcube.schema import joined_flags, text_array
 
 _REASON = "reason"
 
@@ -83,7 +83,7 @@ def mark_words(recording: xr.Dataset, path: str | Path) -> xr.Dataset:
         if not len(where):
             raise UnknownLabelError.of(f"word in {path}", word, texts)
         for index in where:
-            flags[index] = ";".join(filter(None, [flags[index], f"bad: {reason}"]))
+            flags[index] = joined_flags(flags[index], f"bad: {reason}")
     return recording.assign_coords({n.FLAG: (n.WORD, text_array(flags))})
 
 

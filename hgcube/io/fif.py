@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import xarray as xr
 
 from hgcube import names as n
 from hgcube.errors import CubeError
-from hgcube.schema import check
+from hgcube.schema import bad_electrodes, check
 
 
 def epochs_to_mne(epochs: xr.DataArray) -> Any:
@@ -42,7 +43,7 @@ def epochs_to_mne(epochs: xr.DataArray) -> Any:
     rate = 1 / float(np.mean(np.diff(lags)))
     names = [str(label) for label in epochs[n.ELECTRODE].values]
     info = mne.create_info(names, rate, "seeg", verbose="ERROR")
-    info["bads"] = _bad(epochs, names)
+    info["bads"] = [str(name) for name in epochs[n.ELECTRODE].values[bad_electrodes(epochs)]]
     texts = [str(text) for text in epochs[n.TEXT].values]
     codes = {text: code for code, text in enumerate(dict.fromkeys(texts), start=1)}
     events = np.array([(row, 0, codes[text]) for row, text in enumerate(texts)], dtype=int)
@@ -70,19 +71,11 @@ def epochs_to_fif(epochs: xr.DataArray, path: str | Path) -> Path:
     -------
     pathlib.Path
     """
-    import warnings
-
     with warnings.catch_warnings():
         # MNE's wish about file names is not the user's concern.
         warnings.filterwarnings("ignore", message="This filename")
         epochs_to_mne(epochs).save(path, overwrite=True, verbose="ERROR")
     return Path(path)
-
-
-def _bad(epochs: xr.DataArray, names: list[str]) -> list[str]:
-    if n.BAD not in epochs.coords:
-        return []
-    return [name for name, bad in zip(names, epochs[n.BAD].values, strict=True) if bad]
 
 
 def _metadata(epochs: xr.DataArray) -> Any:

@@ -19,7 +19,7 @@ from hgcube.io.audio import read_wav
 from hgcube.io.bids import NOT_AVAILABLE, RecordingFiles, read_table
 from hgcube.io.events import is_word, read_events
 from hgcube.io.recording import build
-from hgcube.schema import check, sampling_frequency
+from hgcube.schema import bad_electrodes, check, sampling_frequency
 
 _LOG = logging.getLogger("hgcube")
 _MNE_TYPES = ("seeg", "ecog", "dbs", "eeg")
@@ -132,8 +132,7 @@ def to_mne(recording: xr.Dataset | xr.DataArray) -> Any:
     types = [kind if kind in _MNE_TYPES else "seeg" for kind in map(str.casefold, map(str, kinds))]
     info = mne.create_info(names, sampling_frequency(ieeg), types, verbose="ERROR")
     info["line_freq"] = ieeg.attrs.get(n.LINE_FREQUENCY)
-    if n.BAD in ieeg.coords:
-        info["bads"] = [name for name, bad in zip(names, ieeg[n.BAD].values, strict=True) if bad]
+    info["bads"] = [name for name, bad in zip(names, bad_electrodes(ieeg), strict=True) if bad]
     values = ieeg.transpose(n.ELECTRODE, n.TIME).to_numpy().astype(np.float64)
     raw = mne.io.RawArray(values, info, verbose="ERROR")
     if isinstance(recording, xr.Dataset) and "words" in recording:

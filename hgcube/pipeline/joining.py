@@ -10,7 +10,7 @@ import xarray as xr
 from hgcube import names as n
 from hgcube.errors import CubeError
 from hgcube.quality import electrode_problems, mark_problems
-from hgcube.schema import text_array
+from hgcube.schema import joined_flags, text_array
 
 
 def marked(recording: xr.Dataset) -> xr.Dataset:
@@ -87,7 +87,7 @@ def along_words(parts: list[xr.DataArray]) -> xr.DataArray:
 def _bad_in_any(parts: list[xr.DataArray]) -> dict[str, Any]:
     bad = np.any([part[n.BAD].values for part in parts], axis=0)
     reasons = [
-        ";".join(dict.fromkeys(filter(None, of_one)))
+        joined_flags(*of_one)
         for of_one in zip(*(part[n.BAD_REASON].values.tolist() for part in parts), strict=True)
     ]
     return {n.BAD: (n.ELECTRODE, bad), n.BAD_REASON: (n.ELECTRODE, text_array(reasons))}

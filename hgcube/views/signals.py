@@ -9,7 +9,7 @@ import xarray as xr
 
 from hgcube import names as n
 from hgcube.errors import CubeError, UnknownLabelError
-from hgcube.schema import check
+from hgcube.schema import bad_electrodes, check
 from hgcube.views.drawing import COLOURS, TITLES, framed, plotting, styled
 
 _NORMAL_95 = 1.96
@@ -87,16 +87,10 @@ def reconstruction(result: xr.Dataset, word: int | str) -> Any:
 
 def _one_electrode(epochs: xr.DataArray, electrode: str | None) -> xr.DataArray:
     if electrode is None:
-        return epochs.isel(electrode=_good(epochs)).mean(n.ELECTRODE)
+        return epochs.isel(electrode=~bad_electrodes(epochs)).mean(n.ELECTRODE)
     if electrode not in epochs[n.ELECTRODE].values:
         raise UnknownLabelError.of("electrode", electrode, epochs[n.ELECTRODE].values)
     return epochs.sel(electrode=electrode)
-
-
-def _good(epochs: xr.DataArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    if n.BAD not in epochs.coords:
-        return np.ones(epochs.sizes[n.ELECTRODE], dtype=bool)
-    return ~epochs[n.BAD].values.astype(bool)
 
 
 def _envelope(
@@ -122,7 +116,7 @@ def _envelope(
 
 def _title(epochs: xr.DataArray, electrode: str | None, n_words: int) -> str:
     if electrode is None:
-        return f"mean of {_good(epochs).sum()} electrodes, {n_words} words"
+        return f"mean of {(~bad_electrodes(epochs)).sum()} electrodes, {n_words} words"
     region = (
         str(epochs[n.REGION].sel(electrode=electrode).item()) if n.REGION in epochs.coords else ""
     )
