@@ -23,7 +23,7 @@ from zarr.codecs import BloscCname, BloscCodec, BloscShuffle
 
 from hgcube import __version__, chunks
 from hgcube.errors import StoreError
-from hgcube.schema import SCHEMA_VERSION
+from hgcube.schema import SCHEMA_VERSION, SPECS, check
 from hgcube.store.ledger import Entry, Key, part_name, write_entry
 
 PARTIAL = ".partial-"
@@ -97,9 +97,13 @@ def write_part(
 
     Raises
     ------
+    CubeError
+        If a cube of one array lacks what the store demands of its kind.
     StoreError
         If the disk is full or a label is not fit for a path.
     """
+    if kind in SPECS and isinstance(cube, xr.DataArray):
+        check(cube, kind, stored=True)
     entry = Entry(
         kind=kind,
         key=key,

@@ -41,7 +41,10 @@ def noise(study: Study, key: Key) -> Cube:
 def spread(study: Study, key: Key) -> Cube:
     recording = open_part(study.store, "recordings", key)["ieeg"]
     centred = (recording - recording.mean("time")) ** study.analysis.signal.order
-    return (centred / centred.std("time")).rename("high_gamma")
+    labels = dict.fromkeys(("subject", "name", "region"), key[0])
+    return (
+        (centred / centred.std("time")).rename("high_gamma").assign_coords({**labels, "bad": False})
+    )
 
 
 def total(study: Study, key: Key) -> Cube:

@@ -15,7 +15,7 @@ import xarray as xr
 import zarr
 
 from hgcube.errors import CubeError, OptionError, StoreError, UnknownLabelError
-from hgcube.schema import finish, text_array
+from hgcube.schema import SPECS, finish, text_array
 from hgcube.store import open_cube, open_results, parts, read_ledger, sweep, write_part
 from hgcube.store.parts import WholeChunks
 
@@ -31,6 +31,7 @@ def power(
         dims=("electrode", "time"),
         coords={
             "electrode": text_array(labels),
+            "name": ("electrode", text_array(labels)),
             "region": ("electrode", text_array(["IFG", ""] * (n_electrodes // 2))),
             "bad": ("electrode", np.arange(n_electrodes) == 3),
             "time": ("time", np.arange(n_samples) / 100, {"sampling_frequency": 100.0}),
@@ -41,9 +42,22 @@ def power(
     return finish(cube, "high_gamma")
 
 
+def placed(cube: xr.DataArray, kind: str) -> xr.DataArray:
+    """With every coordinate that the store demands."""
+    return cube.assign_coords(dict.fromkeys(SPECS[kind].coords, 0.0))
+
+
 def written(store: Path, cube: xr.DataArray | xr.Dataset, kind: str, key: tuple[str, ...]) -> None:
     with dask.config.set(scheduler="threads"):
         write_part(store, kind, key, cube, **MADE).compute()
+
+
+def test_a_cube_without_its_place_in_the_study_is_not_stored(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    with pytest.raises(CubeError, match="'region'"):
+        written(tmp_path, power(rng).drop_vars("region"), "high_gamma", ("01",))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("lazy", [False, True])
@@ -63,7 +77,11 @@ def test_other_text_becomes_strings_of_any_length(tmp_path: Path, dtype: str) ->
     cube = xr.DataArray(
         np.eye(2),
         dims=("electrode", "time"),
-        coords={"electrode": np.array(["a", "bc"], dtype), "region": np.array("STG", dtype)},
+        coords={
+            "electrode": np.array(["a", "bc"], dtype),
+            **{name: np.array("STG", dtype) for name in ("region", "name", "subject")},
+            "bad": False,
+        },
     )
     written(tmp_path, cube, "high_gamma", ("01",))
     opened = open_cube(tmp_path, "high_gamma")
@@ -176,7 +194,7 @@ def test_the_last_chunk_may_be_smaller(tmp_path: Path) -> None:
 
 def test_a_stage_that_computes_another_dtype_than_declared_is_found(tmp_path: Path) -> None:
     wrong = da.ones((4, 4), chunks=2).map_blocks(lambda block: block.astype("f4"), dtype="f8")
-    cube = xr.DataArray(wrong, dims=("electrode", "time"))
+    cube = placed(xr.DataArray(wrong, dims=("electrode", "time")), "high_gamma")
     with pytest.raises(StoreError, match="float32"):
         written(tmp_path, cube, "high_gamma", ("01",))
 
@@ -205,7 +223,7 @@ def test_errors_travel_between_processes() -> None:
 
 @pytest.mark.parametrize("label", ["..", "../out", "/etc", ".hidden", "", "a/b", "a\n"])
 def test_labels_cannot_leave_the_store(tmp_path: Path, label: str) -> None:
-    cube = xr.DataArray([[1.0]], dims=("electrode", "time"))
+    cube = placed(xr.DataArray([[1.0]], dims=("electrode", "time")), "high_gamma")
     with pytest.raises(StoreError, match="labels of letters"):
         write_part(tmp_path, "high_gamma", (label,), cube, **MADE)
     assert not list(tmp_path.iterdir())
@@ -217,7 +235,7 @@ class TestOpening:
         for subject in ("02", "01"):
             for target in ("windows", "mean"):
                 epochs = xr.DataArray(rng.random((3, 2)), dims=("word", "electrode"), name="epochs")
-                written(tmp_path, epochs, "epochs", (subject, target))
+                written(tmp_path, placed(epochs, "epochs"), "epochs", (subject, target))
         return tmp_path
 
     def test_by_labels(self, store: Path) -> None:
