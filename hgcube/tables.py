@@ -12,13 +12,12 @@ import xarray as xr
 from hgcube import names as n
 from hgcube.errors import CubeError, OptionError
 from hgcube.schema import check, text_array
-from hgcube.variables import describe, result_parts
+from hgcube.variables import Results, describe, result_parts
 
 logger = logging.getLogger("hgcube")
 
 GRID = (n.SPACE, n.SOLVER)
 _NEVER_POOLED = {n.FOLD, n.PERMUTATION}
-Results = xr.Dataset | xr.DataTree | Mapping[Any, xr.Dataset] | Iterable[xr.Dataset]
 Epochs = Mapping[str, xr.DataArray] | Iterable[xr.DataArray]
 
 
@@ -44,7 +43,7 @@ def by_electrode(results: Results, verdicts: xr.Dataset | None = None) -> xr.Dat
     OptionError
         If there is no result.
     """
-    parts = [_with_subject(part, n.ELECTRODE) for part in _some(results)]
+    parts = [_with_subject(part, n.ELECTRODE) for part in result_parts(results)]
     table = _pooled(parts, n.ELECTRODE, unpooled={n.WORD})
     if verdicts is None:
         return table
@@ -73,7 +72,7 @@ def by_word(results: Results) -> xr.Dataset:
     OptionError
         If there is no result.
     """
-    parts = [_labelled_words(part) for part in _some(results)]
+    parts = [_labelled_words(part) for part in result_parts(results)]
     return _pooled(parts, n.WORD, unpooled={n.ELECTRODE})
 
 
@@ -113,13 +112,6 @@ def to_padded(epochs: Epochs) -> xr.DataArray:
 
 
 _FILL: dict[Hashable, Any] = {"p_adjusted": np.nan, "found": False}
-
-
-def _some(results: Results) -> list[xr.Dataset]:
-    parts = result_parts(results)
-    if not parts:
-        raise OptionError("at least one result", "none", "Run the step 'results' first")
-    return parts
 
 
 def _with_subject(part: xr.Dataset, dim: str) -> xr.Dataset:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import xarray as xr
 
 from hgcube import names as n
-from hgcube.errors import CubeError, UnknownLabelError
+from hgcube.errors import CubeError, OptionError, UnknownLabelError
+
+Results = xr.Dataset | xr.DataTree | Mapping[Any, xr.Dataset] | Iterable[xr.Dataset]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +159,7 @@ def describe(dataset: xr.Dataset) -> xr.Dataset:
     return described
 
 
-def result_parts(results: object) -> list[xr.Dataset]:
+def result_parts(results: Results) -> list[xr.Dataset]:
     """Return the results of one subject and space each that `results` holds, as a list.
 
     Parameters
@@ -171,6 +173,8 @@ def result_parts(results: object) -> list[xr.Dataset]:
 
     Raises
     ------
+    OptionError
+        If there is none.
     CubeError
         If a part has no scalar coordinates ``subject``, ``space``, ``solver``.
     """
@@ -178,10 +182,11 @@ def result_parts(results: object) -> list[xr.Dataset]:
         found = [results]
     elif isinstance(results, xr.DataTree):
         found = [node.to_dataset() for node in results.subtree if node.data_vars]
-    elif isinstance(results, Mapping):
-        found = list(results.values())
     else:
-        found = list(cast("Iterable[xr.Dataset]", results))
+        given = results.values() if isinstance(results, Mapping) else results
+        found = list(cast("Iterable[xr.Dataset]", given))
+    if not found:
+        raise OptionError("at least one result", "none", "Run the step 'results' first")
     for part in found:
         scalars = [name for name, coord in part.coords.items() if coord.ndim == 0]
         missing = [name for name in (n.SUBJECT, n.SPACE, n.SOLVER) if name not in scalars]

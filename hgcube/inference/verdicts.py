@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +22,12 @@ from hgcube.inference.evidence import (
 from hgcube.inference.flags import flags_of
 from hgcube.inference.statistics import Mask, level_inside, permutations_needed, q_values
 from hgcube.schema import text_array
-from hgcube.variables import describe, result_parts
+from hgcube.variables import Results, describe, result_parts
 
 logger = logging.getLogger("hgcube")
 
 NULLS = (n.ORDER_ADJUSTED, n.PLAIN)
 Key = tuple[str, str]
-Results = xr.Dataset | xr.DataTree | Mapping[Any, xr.Dataset] | Iterable[xr.Dataset]
 
 
 @dataclass(frozen=True)
@@ -72,10 +70,7 @@ def verify(results: Results, *, level: float = 0.05) -> xr.Dataset:
     """
     if not 0 < level < 1:
         raise OptionError("a level between 0 and 1", f"{level!r}", "Use 0.05")
-    evidence = gather(result_parts(results), level)
-    if not evidence:
-        raise OptionError("at least one result", "none", "Run the step 'results' first")
-    rows = _rows(evidence, level)
+    rows = _rows(gather(result_parts(results), level), level)
     for row in rows.values():
         if row.reading.reason:
             logger.warning(
@@ -84,7 +79,7 @@ def verify(results: Results, *, level: float = 0.05) -> xr.Dataset:
                 row.evidence.space,
                 row.reading.reason,
             )
-    verdicts = xr.merge([_by_electrode(rows), _by_subject(rows, level)], join="outer")
+    verdicts = xr.merge([_by_electrode(rows), _by_subject(rows, level)], join="exact")
     return describe(verdicts).assign_attrs(kind="verdicts", level=level)
 
 
@@ -173,7 +168,7 @@ def _control_of(result: xr.Dataset) -> str:
 
 
 def _by_electrode(rows: dict[Key, _Row]) -> xr.Dataset:
-    spaces = list(dict.fromkeys(space for _, space in sorted(rows, key=lambda key: key[1])))
+    spaces = sorted({space for _, space in rows})
     coords = _electrode_coords(rows)
     place = {label: i for i, label in enumerate(coords[n.ELECTRODE][1])}
     p = np.full((len(spaces), len(NULLS), len(place)), np.nan)

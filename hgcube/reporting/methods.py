@@ -91,7 +91,7 @@ def _solver(name: str, solver: SolverSettings) -> str:
     scaling = {"fold": "scaled in each fold", "all_words": "scaled on all words"}
     scaled = scaling.get(str(solver.standardize), "not scaled")
     nulls = (
-        f"{solver.permutations} permutations, each refitted with every choice repeated"
+        f"{solver.permutations} permutations, each refitted at one penalty fixed beforehand"
         if solver.permutations
         else "no permutations"
     )

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from hgcube import __version__
+from hgcube.errors import StoreError
 from hgcube.reporting import rows
 from hgcube.reporting.contents import Contents, counts, read
 from hgcube.reporting.figures import figures
 from hgcube.reporting.methods import banners, facts, methods
 from hgcube.store import part_name
+from hgcube.views.scores import R2_BINS
 
 logger = logging.getLogger("hgcube")
 
@@ -45,8 +47,16 @@ def report(store: str | Path) -> Path:
     contents = read(store)
     path = contents.store / PAGE
     partial = path.with_suffix(".partial")
-    partial.write_text(_page(contents), encoding="utf-8")
-    partial.replace(path)
+    page = _page(contents)
+    try:
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"a place {path} that can be written",
+            str(error),
+            "Free space, or make the folder writable",
+        ) from None
     logger.info("wrote %s (%.1f MB)", path, path.stat().st_size / 1e6)
     return path
 
@@ -80,7 +90,7 @@ def _context(contents: Contents) -> dict[str, Any]:
         "scores": [] if words is None or electrodes is None else rows.scores(words, electrodes),
         "n_not_converged": 0 if electrodes is None else rows.not_converged(electrodes),
         "bins": [] if words is None else rows.bins(words),
-        "bin_labels": rows.bin_labels(),
+        "bin_labels": R2_BINS,
         "found": found[: rows.MOST_ELECTRODES],
         "n_more": max(len(found) - rows.MOST_ELECTRODES, 0),
         "tested": verdicts is not None,

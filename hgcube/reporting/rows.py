@@ -10,7 +10,7 @@ import xarray as xr
 
 from hgcube import names as n
 from hgcube.views.drawing import TITLES
-from hgcube.views.scores import R2_BINS, r2_counts
+from hgcube.views.scores import r2_counts
 
 PREDICTORS = (n.MODEL, n.MEAN_WORD, n.ORDER)
 FLAG_WORDS = {
@@ -102,11 +102,6 @@ def bins(words: xr.Dataset) -> list[dict[str, Any]]:
         for predictor in (n.MODEL, n.MEAN_WORD)
         if sum(counts := r2_counts(words.sel(space=space, solver=solver), predictor))
     ]
-
-
-def bin_labels() -> tuple[str, ...]:
-    """Return the names of the bins of R2."""
-    return R2_BINS
 
 
 def found_electrodes(electrodes: xr.Dataset) -> list[dict[str, Any]]:
