@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 import zarr
 from dask.delayed import Delayed, delayed
-from zarr.codecs import BloscCname, BloscCodec, BloscShuffle
+from zarr.codecs import BloscCodec
 
 from hgcube import __version__, chunks
 from hgcube.errors import StoreError
@@ -271,7 +271,7 @@ def _encoding(kind: str, name: str, variable: xr.Variable, dataset: xr.Dataset) 
     sizes = _chunks_of(kind, name, variable, dataset)
     encoding: dict[str, Any] = {"chunks": tuple(sizes[str(dim)] for dim in variable.dims)}
     if kind in _COMPRESSED and variable.dtype.kind == "f":
-        encoding["compressors"] = BloscCodec(cname=BloscCname.lz4, shuffle=BloscShuffle.shuffle)
+        encoding["compressors"] = BloscCodec(cname="lz4", shuffle="shuffle")
     return encoding
 
 
