@@ -83,6 +83,10 @@ def _remote(scheduler: str) -> Iterator[Any]:
 def _local(execution: Execution) -> Iterator[Any]:
     import distributed
 
+    if execution.workers is not None and execution.workers < 1:
+        raise SettingsError(
+            "at least 1 worker", str(execution.workers), "Leave it out for one a core"
+        )
     with (
         distributed.LocalCluster(
             n_workers=execution.workers,

@@ -84,11 +84,14 @@ class SolverSettings(_Settings):
     permutations: int = 0
 
 
+_FIELD_SOLVERS: dict[str, dict[str, Any]] = {
+    "ridge": {"standardize": "all_words", "permutations": 2000},
+    "elastic_net": {},
+}
+
+
 def _field_solvers() -> dict[str, SolverSettings]:
-    return {
-        "ridge": SolverSettings(standardize="all_words", permutations=2000),
-        "elastic_net": SolverSettings(),
-    }
+    return {name: SolverSettings(**stated) for name, stated in _FIELD_SOLVERS.items()}
 
 
 class Encoding(_Settings):
@@ -137,16 +140,17 @@ class Execution(_Settings):
         Limit of one worker, such as ``"2GiB"``.
     """
 
-    workers: int | None = None
+    workers: int | None = Field(default=None, ge=1)
     scheduler: str | None = None
     memory: str = "4GiB"
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "field": {},
+    "field": {"encoding": {"solvers": _FIELD_SOLVERS}},
     "authors": {
         "signal": {"preset": "authors", "reference": "none", "log": False},
         "epochs": {"baseline": None},
+        "encoding": {"solvers": _FIELD_SOLVERS},
     },
     "paper": {
         "signal": {
@@ -292,7 +296,7 @@ def _unknown_key(model: type[BaseModel], loc: tuple[str | int, ...], where: str)
     place = ".".join([*parents, key])
     known = _keys_at(model, parents)
     return SettingsError(
-        f"known keys in {where}", repr(place), f"Did you mean {closest(key, known)}"
+        f"known keys in {where}", repr(place), f"Did you mean {closest(key, known)}?"
     )
 
 

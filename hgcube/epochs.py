@@ -97,7 +97,10 @@ def epoch(
         output_dtypes=[power.dtype],
         dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": core},
     )
-    coords = {**word_coords(words), n.FLAG: _flags(words, inside, onsets, lock)}
+    coords = {
+        **word_coords(words),
+        n.FLAG: _flags(words, inside, onsets, lock=lock, where=_where(power)),
+    }
     if target == "windows":
         coords[n.LAG] = xr.DataArray(_lags(lags, step), dims=n.LAG, attrs={"units": n.SECOND})
     settings = {"target": target, "lock": lock, "lags": lags, "step": step, "baseline": baseline}
@@ -197,15 +200,29 @@ def _baseline(
 
 
 def _flags(
-    words: xr.DataArray, inside: np.ndarray[Any, Any], onsets: np.ndarray[Any, Any], lock: str
+    words: xr.DataArray,
+    inside: np.ndarray[Any, Any],
+    onsets: np.ndarray[Any, Any],
+    *,
+    lock: str,
+    where: str,
 ) -> xr.DataArray:
     silent = np.isnan(onsets) & (lock == "voice")
     for name, marked in ((_OUTSIDE, ~inside & ~silent), (_SILENT, silent)):
         if marked.any():
             first = words.values[marked][:3].tolist()
-            _LOG.warning("%d of %d words are %s: NaN %s", marked.sum(), words.size, name, first)
+            _LOG.warning(
+                "%s: %d of %d words are %s and NaN, such as %s",
+                *(where, marked.sum(), words.size, name, first),
+            )
     new = np.where(silent, _SILENT, np.where(inside, "", _OUTSIDE)).tolist()
     return xr.DataArray(added_flags(words, n.FLAG, n.WORD, new), dims=n.WORD)
+
+
+def _where(power: xr.DataArray) -> str:
+    """Say for the log whose epochs these are."""
+    subjects = dict.fromkeys(map(str, power.coords.get(n.SUBJECT, xr.DataArray([])).values.flat))
+    return " ".join(["epochs", *subjects])
 
 
 def _stated(settings: dict[str, Any]) -> dict[str, Any]:

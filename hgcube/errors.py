@@ -25,7 +25,8 @@ class HgcubeError(Exception):
 
     def __str__(self) -> str:
         """Return the three parts as three sentences."""
-        return f"Expected {self.expected}. Got {self.got}. {self.do}."
+        end = "" if self.do.endswith(("?", "!")) else "."
+        return f"Expected {self.expected}. Got {self.got}. {self.do}{end}"
 
 
 class CubeError(HgcubeError, ValueError):
@@ -73,7 +74,7 @@ class UnknownLabelError(HgcubeError, KeyError):
         UnknownLabelError
         """
         labels = [str(label) for label in known]
-        return cls(f"a known {what}", repr(got), f"Did you mean {closest(str(got), labels)}")
+        return cls(f"a known {what}", repr(got), f"Did you mean {closest(str(got), labels)}?")
 
 
 def closest(name: str, known: Iterable[str]) -> str:

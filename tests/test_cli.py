@@ -82,12 +82,16 @@ class TestMistakes:
         assert "'order'" in capsys.readouterr().err
 
     def test_a_missing_source(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "nowhere").mkdir()
         create(tmp_path / "store", source=tmp_path / "nowhere")
+        (tmp_path / "nowhere").rmdir()
         assert called("run", tmp_path / "store", "--scheduler", "synchronous") == 2
         assert "nowhere" in capsys.readouterr().err
 
 
 def test_init(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert called("init", tmp_path / "s", "--source", tmp_path / "bids", "--preset", "paper") == 2
+    (tmp_path / "bids").mkdir()
     assert called("init", tmp_path / "s", "--source", tmp_path / "bids", "--preset", "paper") == 0
     assert 'preset = "paper"' in (tmp_path / "s" / "study.toml").read_text()
     assert "study.toml" in capsys.readouterr().out

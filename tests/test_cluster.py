@@ -88,3 +88,14 @@ def blas_threads_source() -> object:
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     return blas_threads
+
+
+@pytest.mark.parametrize("workers", [0, -3])
+def test_a_cluster_without_workers_would_wait_for_ever(workers: int) -> None:
+    with (
+        pytest.raises(SettingsError, match=f"at least 1 worker. Got {workers}"),
+        connect(Execution().model_copy(update={"workers": workers})),
+    ):
+        pass
+    with pytest.raises(ValueError, match="greater than or equal to 1"):
+        Execution(workers=workers)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hgcube.config import PRESETS, Analysis, Execution, fingerprint, merged, read_study
-from hgcube.errors import SettingsError, closest
+from hgcube.errors import SettingsError, UnknownLabelError, closest
 
 
 def written(folder: Path, text: str) -> Path:
@@ -140,6 +140,24 @@ def test_merging(below: dict[str, Any], above: dict[str, Any]) -> None:
     assert merged(below, {}) == below
     assert merged({}, above) == above
     assert merged(both, above) == both
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_one_setting_of_an_estimator_leaves_all_others_as_they_are(
+    tmp_path: Path, preset: str
+) -> None:
+    head = f'preset = "{preset}"\n'
+    plain, _ = read_study(written(tmp_path, head))
+    text = f"{head}[encoding.solvers.ridge]\npermutations = 7\n"
+    solvers = read_study(written(tmp_path, text))[0].encoding.solvers
+    expected = plain.encoding.solvers["ridge"].model_copy(update={"permutations": 7})
+    assert solvers == {**plain.encoding.solvers, "ridge": expected}
+    assert len(solvers) == 2
+
+
+def test_a_question_ends_as_one() -> None:
+    assert str(UnknownLabelError.of("region", "STX", ["STG"])).endswith("Did you mean 'STG'?")
+    assert str(SettingsError("a", "b", "Correct it")).endswith("Correct it.")
 
 
 @pytest.mark.parametrize(

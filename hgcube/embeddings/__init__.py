@@ -108,7 +108,7 @@ def embedder(embedding: str, **options: Any) -> Embedder:
         raise OptionError(
             f"options of the embedding {embedding!r}",
             repr(unknown[0]),
-            f"Did you mean {closest(unknown[0], signature.parameters)}",
+            f"Did you mean {closest(unknown[0], signature.parameters)}?",
         )
     try:
         signature.bind(**options)

@@ -80,12 +80,14 @@ def list_recordings(
     Raises
     ------
     SourceError
-        If there is no recording, a recording comes in two formats, or a file is a link that
-        leaves `root`.
+        If there is no folder or no recording, a recording comes in two formats, or a file is a
+        link that leaves `root`.
     UnknownLabelError
         For a subject or task that is not there, naming the closest.
     """
     root = Path(root)
+    if not root.is_dir():
+        raise SourceError("a BIDS folder", f"no folder {root}", "Check the path")
     paths = _signal_files(root)
     paths = _only(paths, "sub", [subject.removeprefix("sub-") for subject in subjects], "subject")
     paths = _only(paths, "task", [] if task is None else [task], "task")

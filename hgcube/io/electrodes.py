@@ -66,6 +66,11 @@ def electrode_rows(table: pd.DataFrame, path: Path) -> NDArray[np.bool_]:
     keep = types.isin(_INTRACRANIAL)
     if not keep.any():
         keep = (types == "EEG") | types.isin([kind.upper() for kind in _UNKNOWN])
+        if keep.any():
+            _LOG.warning(
+                "%s: no type is %s; all %d columns of type EEG or n/a are taken for electrodes",
+                *(path, ", ".join(_INTRACRANIAL), keep.sum()),
+            )
     if not keep.any():
         raise SourceError(
             f"electrodes of type {', '.join(_INTRACRANIAL)} or EEG in {path}",

@@ -184,7 +184,7 @@ def agreed_words(
     if not sources:
         raise SourceError(
             f"words of {path}, in events.tsv or an acquisition 'Stimulus'",
-            "neither has any",
+            "no word in either",
             "Add events.tsv with trial_type 'word', or name a table of events",
         )
     if len(sources) == 1:
@@ -192,13 +192,20 @@ def agreed_words(
     found = disagreements(sources[0], sources[1], tolerance)
     if not found:
         return sources[0], {"event_disagreements": ""}
-    text = f"{len(found)} disagreements: {'; '.join(found[:_SHOWN])}"
+    count = "1 disagreement" if len(found) == 1 else f"{len(found)} disagreements"
+    text = f"{count}: {'; '.join(found[:_SHOWN])}"
     _LOG.warning("%s: %s", path, text)
     return sources[0], {"event_disagreements": text}
 
 
 def words_cube(
-    words: pd.DataFrame, *, end: float, tolerance: float, run: str, attrs: dict[str, str]
+    words: pd.DataFrame,
+    *,
+    end: float,
+    tolerance: float,
+    path: Path,
+    run: str,
+    attrs: dict[str, str],
 ) -> xr.DataArray:
     """Label the words of one recording.
 
@@ -210,6 +217,8 @@ def words_cube(
         s, of the recording.
     tolerance : float
         s by which a word may end after it.
+    path : pathlib.Path
+        The signal file, for the log.
     run : str
         Label of the run.
     attrs : dict
@@ -222,7 +231,9 @@ def words_cube(
     onset, duration = words[n.ONSET].to_numpy(float), words[n.DURATION].to_numpy(float)
     within = (onset >= 0) & (onset + duration <= end + tolerance)
     if not within.all():
-        _LOG.warning("%d of %d words lie outside the recording", (~within).sum(), len(words))
+        _LOG.warning(
+            "%s: %d of %d words lie outside the recording", path, (~within).sum(), len(words)
+        )
     cube = xr.DataArray(
         text_array(words[n.TEXT]),
         dims=n.WORD,

@@ -96,8 +96,14 @@ def from_mne(
     Raises
     ------
     SourceError
-        If there are no words or no electrodes, or `events` lacks a column.
+        If `raw` is no raw object, there are no words or no electrodes, or `events` lacks a column.
     """
+    if not hasattr(raw, "get_data"):
+        raise SourceError(
+            "an MNE raw object",
+            repr(type(raw).__name__),
+            "Open the file with mne.io.read_raw first",
+        )
     names = [str(name) for name in raw.filenames if name is not None]
     path = Path(names[0] if names else "raw in memory")
     files = RecordingFiles(

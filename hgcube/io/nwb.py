@@ -17,7 +17,7 @@ from xarray.backends import BackendArray, CachingFileManager
 from xarray.backends.locks import HDF5_LOCK
 from xarray.core import indexing
 
-from hgcube.errors import SourceError, closest
+from hgcube.errors import SourceError
 from hgcube.io.arrays import Parts, Series, SignalArray
 from hgcube.io.bids import RecordingFiles, read_table
 from hgcube.io.units import reconcile, volts_per
@@ -107,8 +107,11 @@ def _read_parts(files: RecordingFiles, manager: CachingFileManager[Any]) -> Part
     ieeg = _series(file, "iEEG", files.path)
     if ieeg is None:
         found = list(file.get("acquisition", {}))
-        near = f"the closest are {closest('iEEG', found)}"
-        raise SourceError(f"acquisition 'iEEG' in {files.path}", near, "Rename it in the file")
+        raise SourceError(
+            f"an acquisition 'iEEG' in {files.path}",
+            f"{found or 'no acquisition'}",
+            "Name the recording 'iEEG' when the file is written",
+        )
     table = _column_table(files, ieeg["data"].shape)
     scale, attrs = reconcile(
         table.get("units", pd.Series("", table.index)).tolist(),

@@ -217,7 +217,7 @@ def _words(
         words, attrs = agreed_words(listed, shown, 1.001 * tolerance, files.path)
     entities = {"ses": files.session, "run": files.run}
     run = "_".join(f"{key}-{value}" for key, value in entities.items() if value is not None)
-    return words_cube(words, end=end, tolerance=tolerance, run=run, attrs=attrs)
+    return words_cube(words, end=end, tolerance=tolerance, path=files.path, run=run, attrs=attrs)
 
 
 def _agreed_rate(parts: Parts, settings: dict[str, Any], path: Path) -> float:

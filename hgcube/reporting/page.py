@@ -40,7 +40,7 @@ def report(store: str | Path) -> Path:
     Raises
     ------
     StoreError
-        If there is no such folder.
+        If there is no such folder, or it cannot be written.
     SettingsError
         If there is no study.toml, or a wrong one.
     """

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def locked(store: Path) -> Iterator[None]:
     Raises
     ------
     StoreError
-        If another run holds it, saying which.
+        If another run holds it, saying which, or the folder cannot be written.
     """
     path = store / LOCK
     own = {
@@ -58,9 +58,17 @@ def locked(store: Path) -> Iterator[None]:
 def _taken(path: Path, own: dict[str, Any]) -> bool:
     try:
         with path.open("x", encoding="utf-8") as file:
-            json.dump(own, file)
+            file.write(json.dumps(own))
     except FileExistsError:
         return False
+    except OSError as error:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise StoreError(
+            f"a store {path.parent} that can be written",
+            str(error),
+            "Free space, or make the folder writable",
+        ) from None
     return True
 
 

@@ -117,7 +117,7 @@ def open_results(
         raise OptionError("by='electrode', 'word' or 'subject'", repr(by), "Use one of them")
     found = [key for key in keys_of(store, "results") if is_done(store, "results", key)]
     if not found:
-        raise _unknown("subject", "results", "any", [])
+        raise _unknown(store, "subject", "results", "", [])
     parts = {"/".join(key): _whole(open_part(store, "results", key)) for key in found}
     return xr.DataTree.from_dict(parts)
 
@@ -176,6 +176,8 @@ def _whole(cube: xr.DataArray | xr.Dataset) -> xr.Dataset:
 def _key_of(store: str | Path, kind: str, key: dict[str, str]) -> Key:
     if kind not in KEYS:
         raise UnknownLabelError.of("kind of part", kind, KEYS)
+    if not Path(store).is_dir():
+        raise StoreError("the folder of a store", f"no folder {store}", "Check the path")
     for name in key:
         if name not in KEYS[kind]:
             raise UnknownLabelError.of(f"label of {kind!r}", name, KEYS[kind])
@@ -184,7 +186,7 @@ def _key_of(store: str | Path, kind: str, key: dict[str, str]) -> Key:
         known = sorted({found[position] for found in fitting})
         fitting = [found for found in fitting if key.get(name, found[position]) == found[position]]
         if not fitting:
-            raise _unknown(name, kind, key.get(name, "any"), known)
+            raise _unknown(store, name, kind, key.get(name, ""), known)
     if len(fitting) > 1:
         raise OptionError(
             f"labels {KEYS[kind]} that name one part of {kind!r}",
@@ -194,10 +196,14 @@ def _key_of(store: str | Path, kind: str, key: dict[str, str]) -> Key:
     return fitting[0]
 
 
-def _unknown(label: str, kind: str, got: str, known: list[str]) -> UnknownLabelError:
+def _unknown(
+    store: str | Path, label: str, kind: str, got: str, known: list[str]
+) -> UnknownLabelError:
+    make = f"Make it with 'hgcube run {store}'"
+    if not known:
+        return UnknownLabelError(f"{kind} in the store {store}", "none", make)
     error = UnknownLabelError.of(f"{label} of {kind!r}", got, known)
-    step = f"make it with 'hgcube run STORE --steps {kind}'"
-    return UnknownLabelError(error.expected, error.got, f"{error.do}; or {step}")
+    return UnknownLabelError(error.expected, error.got, f"{error.do} If it is right: {make}")
 
 
 def _check_identity(opened: xr.Dataset, entry: Entry, name: str) -> None:

@@ -49,6 +49,8 @@ def test_a_missing_file_or_folder(tmp_path: Path, recording: Path) -> None:
         _open(recording)
     with pytest.raises(SourceError, match=f"none in {tmp_path}"):
         xr.open_datatree(tmp_path, engine="ibids")
+    with pytest.raises(SourceError, match=r"no folder .*nowhere"):
+        xr.open_datatree(tmp_path / "nowhere", engine="ibids")
 
 
 def test_a_file_outside_bids_says_where_it_belongs(tmp_path: Path, recording: Path) -> None:
@@ -57,7 +59,7 @@ def test_a_file_outside_bids_says_where_it_belongs(tmp_path: Path, recording: Pa
         _open(stray)
 
 
-def test_missing_ieeg_names_the_closest(recording: Path) -> None:
+def test_missing_ieeg_names_what_is_there(recording: Path) -> None:
     with h5py.File(recording, "r+") as file:
         file.move("acquisition/iEEG", "acquisition/ieeg_raw")
     with pytest.raises(SourceError, match=r"'iEEG'.*ieeg_raw"):

@@ -173,7 +173,7 @@ def test_one_sample_is_tolerated_and_two_are_not(recording: Path, edit_tsv: Edit
         return str(attrs["event_disagreements"])
 
     assert shifted(1) == "" and shifted(-1) == ""
-    assert shifted(2).startswith("1 disagreements: 'huis' at 3.0078 s in the events, 3.0000 s")
+    assert shifted(2).startswith("1 disagreement: 'huis' at 3.0078 s in the events, 3.0000 s")
 
 
 def test_disagreeing_texts_are_counted_and_the_events_taken(
@@ -228,7 +228,12 @@ def test_events_beyond_the_recording_stay_with_a_flag(recording: Path, edit_tsv:
 
 def test_a_word_may_end_with_the_recording() -> None:
     cube = words_cube(
-        _frame((0, "a"), (9, "b"), (-0.1, "c")), end=10.0, tolerance=1e-3, run="", attrs={}
+        _frame((0, "a"), (9, "b"), (-0.1, "c")),
+        end=10.0,
+        tolerance=1e-3,
+        path=Path("a.nwb"),
+        run="",
+        attrs={},
     )
     assert cube["flag"].values.tolist() == ["", "", "outside"]
 

@@ -154,7 +154,9 @@ def test_events_in_any_form(raw: Any, tmp_path: Path) -> None:
         hgcube.from_mne(raw, table.drop(columns="text"))
     with pytest.raises(SourceError, match="ndarray"):
         hgcube.from_mne(raw, np.zeros((2, 3)))
-    with pytest.raises(SourceError, match="neither has any"):
+    with pytest.raises(SourceError, match=r"raw object\. Got 'str'"):
+        hgcube.from_mne("recording.edf", table)
+    with pytest.raises(SourceError, match="no word in either"):
         hgcube.from_mne(raw, table.iloc[:0])
 
 
@@ -176,9 +178,12 @@ def test_audio_beside_a_raw_object(raw: Any) -> None:
     np.testing.assert_array_equal(recording["audio"], np.arange(50))
 
 
-def test_types_that_mne_guessed_are_taken(raw: Any) -> None:
+def test_types_that_mne_guessed_are_taken(raw: Any, caplog: pytest.LogCaptureFixture) -> None:
     eeg = raw.copy().pick(["LA1", "LA2"]).set_channel_types({"LA1": "eeg", "LA2": "eeg"})
+    assert hgcube.from_mne(raw)["type"].values.tolist()[0] != "EEG"
+    assert "are taken for electrodes" not in caplog.text
     assert hgcube.from_mne(eeg)["type"].values.tolist() == ["EEG", "EEG"]
+    assert "all 2 columns of type EEG or n/a are taken for electrodes" in caplog.text
 
 
 def test_positions_of_a_montage_come_along(raw: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hgcube.config import Analysis, Execution, read_study
-from hgcube.errors import StoreError, UnknownLabelError
+from hgcube.errors import SourceError, StoreError, UnknownLabelError
 from hgcube.store import create
 
 EXAMPLE = Path(__file__).parents[2] / "stores" / "example" / "study.toml"
@@ -36,7 +36,17 @@ def test_a_study_is_not_overwritten(tmp_path: Path) -> None:
         create(tmp_path, source=tmp_path)
 
 
+def test_a_store_needs_recordings_and_a_place_to_be(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"no folder .*bids"):
+        create(tmp_path / "s", source=tmp_path / "bids")
+    assert not (tmp_path / "s").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="file/s that can be written"):
+        create(tmp_path / "file" / "s", source=tmp_path)
+
+
 def test_the_example_is_what_init_writes(tmp_path: Path) -> None:
+    (tmp_path / "bids").mkdir()
     made = create(tmp_path / "a" / "b", source=tmp_path / "bids")
     assert made.read_text() == EXAMPLE.read_text()
 

@@ -242,9 +242,9 @@ class TestOpening:
         assert open_cube(store, "epochs", subject="01", target="mean").dims == ("word", "electrode")
 
     def test_unknown_labels_name_the_closest_and_the_step(self, store: Path) -> None:
-        with pytest.raises(UnknownLabelError, match=r"'windows'.*hgcube run STORE --steps epochs"):
+        with pytest.raises(UnknownLabelError, match=r"'windows'.*Make it with 'hgcube run"):
             open_cube(store, "epochs", subject="01", target="window")
-        with pytest.raises(UnknownLabelError, match=r"nothing.*--steps results"):
+        with pytest.raises(UnknownLabelError, match=r"Got none. Make it with 'hgcube run"):
             open_cube(store, "results", subject="01")
         with pytest.raises(UnknownLabelError, match="'subject'"):
             open_cube(store, "epochs", subjekt="01")
