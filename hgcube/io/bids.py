@@ -53,6 +53,10 @@ class RecordingFiles:
         """Return the most specific file whose name ends so, or None."""
         return next(iter(reversed(self.find_all(ending))), None)
 
+    def filled(self, template: str) -> str:
+        """Return a path with ``{subject}`` and ``{recording}`` filled in."""
+        return template.replace("{subject}", self.subject).replace("{recording}", self.label)
+
     def find_all(self, ending: str) -> list[Path]:
         """Return all files whose names end so, the more specific later."""
         return [path for path in self.files if path.name.endswith(ending)]

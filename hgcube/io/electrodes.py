@@ -30,7 +30,7 @@ _TAKEN = {
     *(n.ELECTRODE, n.TIME, n.AUDIO_TIME, n.WORD, n.ONSET, n.DURATION, n.FLAG, n.VOICE_ONSET),
     *("run", "ieeg", "audio", "words", n.SUBJECT, n.STORED_SCALE, n.BAD, n.BAD_REASON, n.TEXT),
     *(n.LAG, n.FEATURE, n.SPACE, n.SOLVER, n.PREDICTOR, n.FOLD, n.PERMUTATION, n.NULL, n.QUANTILE),
-    *("embedding", "layer", "control_of", "target", "position", *VARIABLES),
+    *("embedding", "layer", "control_of", "target", "position", "contaminated", *VARIABLES),
 }
 _UNKNOWN = ("", NOT_AVAILABLE)
 # MNE-BIDS writes the kind of electrode as its description.
@@ -206,7 +206,9 @@ def _column(table: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _free_name(column: str) -> str:
-    return f"{column}_column" if column in _TAKEN else column
+    # A variable with a slash in its name is a group to Zarr, and no variable to a DataTree.
+    name = column.replace("/", "_")
+    return f"{name}_column" if name in _TAKEN else name
 
 
 def _values(name: str, column: pd.Series) -> NDArray[Any]:

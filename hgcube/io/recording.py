@@ -80,7 +80,7 @@ def open_recording(files: RecordingFiles, *, source: Source) -> xr.Dataset:
     ----------
     files : RecordingFiles
     source : hgcube.config.Source
-        ``events``, ``audio``, ``bad_electrodes``, ``bad_words`` are paths; in the first two
+        ``events``, ``audio``, ``bad_electrodes``, ``bad_words`` are paths, in which
         ``{subject}`` and ``{recording}`` stand for the recording at hand.
 
     Returns
@@ -95,16 +95,16 @@ def open_recording(files: RecordingFiles, *, source: Source) -> xr.Dataset:
     UnknownLabelError
         For a name in a bad table that the recording does not have.
     """
-    events = None if source.events is None else read_events(_filled(source.events, files))
+    events = None if source.events is None else read_events(files.filled(source.events))
     recording = read_recording(files, events=events)
     if source.audio is not None:
-        sound = read_wav(_filled(source.audio, files), offset=source.audio_offset)
+        sound = read_wav(files.filled(source.audio), offset=source.audio_offset)
         recording = recording.drop_vars(["audio", n.AUDIO_TIME], errors="ignore")
         recording = recording.assign(audio=sound)
     if source.bad_electrodes is not None:
-        recording = mark_electrodes(recording, source.bad_electrodes)
+        recording = mark_electrodes(recording, files.filled(source.bad_electrodes))
     if source.bad_words is not None:
-        recording = mark_words(recording, source.bad_words)
+        recording = mark_words(recording, files.filled(source.bad_words))
     if source.line_frequency is not None:
         recording["ieeg"].attrs[n.LINE_FREQUENCY] = source.line_frequency
     return _on_dask(recording)
@@ -278,7 +278,3 @@ def _on_dask(recording: xr.Dataset) -> xr.Dataset:
             for name, variable in variables.items()
         }
     )
-
-
-def _filled(template: str, files: RecordingFiles) -> str:
-    return template.replace("{subject}", files.subject).replace("{recording}", files.label)

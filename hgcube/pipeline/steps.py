@@ -111,8 +111,7 @@ def _recording_files(study: Study, key: Key) -> dict[str, Path]:
     files = {os.path.relpath(path, study.source.root): path for path in recording.files}
     for name in ("bad_electrodes", "bad_words", "events", "audio"):
         if path := getattr(study.source, name):
-            of_this = path.replace("{subject}", recording.subject)
-            files[name] = Path(of_this.replace("{recording}", recording.label))
+            files[name] = Path(recording.filled(path))
     return files
 
 

@@ -77,6 +77,17 @@ def test_region_comes_from_the_position_table_first(recording: Path, edit_tsv: E
     assert _open(recording)["region"].values.tolist() == ["STG"] * 4 + ["ctx_lh_RB2"]
 
 
+def test_a_slash_in_a_column_makes_no_group(
+    recording: Path, edit_tsv: Edit, tmp_path: Path
+) -> None:
+    path = recording.with_name("sub-01_space-ACPC_electrodes.tsv")
+    edit_tsv(path, lambda text: text.replace("vendor", "../grey/white"))
+    tree = xr.open_datatree(recording.parents[2], engine="ibids")
+    assert tree["01"]["ieeg"][".._grey_white"].values.tolist() == ["Acme"] * 4 + ["n/a"]
+    tree["01"]["ieeg"].isel(time=slice(9)).to_zarr(tmp_path / "ieeg", consolidated=False)
+    assert xr.open_zarr(tmp_path / "ieeg", consolidated=False).sizes["electrode"] == 5
+
+
 def test_other_columns_of_the_file_are_left_out(
     recording: Path, edit_tsv: Edit, caplog: pytest.LogCaptureFixture
 ) -> None:

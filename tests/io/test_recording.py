@@ -99,6 +99,9 @@ def test_bad_electrodes_are_marked_and_stay(files: RecordingFiles, tmp_path: Pat
     assert opened["bad"].values.tolist() == [False, True, False, True, False]
     assert opened["bad_reason"].values.tolist() == ["", "spikes", "", "marked by hand", ""]
     assert opened.sizes["electrode"] == 5
+    table.rename(tmp_path / f"bad-{files.subject}.tsv")
+    own = open_recording(files, source=Source(bad_electrodes=str(tmp_path / "bad-{subject}.tsv")))
+    assert own["bad"].equals(opened["bad"])
     write_tsv(table, ["subject", "name", "reason"], [["01", "LA3", "x"]])
     with pytest.raises(UnknownLabelError, match=r"bad.tsv.*'LA3'.*'LA2'"):
         open_recording(files, source=Source(bad_electrodes=str(table)))
