@@ -40,13 +40,13 @@ print(r.to_series())
 # %%
 electrodes = hgcube.open_results(store, by="electrode").hg.sel(solver="ridge", predictor="model")
 first = str(electrodes.subject.values[0])
-print(electrodes.hg.sel(subject=first).skill.squeeze().to_series().sort_values().tail())
+skill = electrodes.hg.sel(subject=first).skill.squeeze().to_series()
+print(skill.sort_values().tail())
 
 # %% [markdown]
 # ## Look at one electrode
 
 # %%
 epochs = hgcube.open_cube(store, "epochs", subject=first, target="windows")
-best = electrodes.hg.sel(subject=first).skill.squeeze().fillna(-1).idxmax("electrode").item()
-picture = hgcube.views.envelope(epochs.hg.sel(electrode=best).load())
+picture = hgcube.views.envelope(epochs.hg.sel(electrode=skill.idxmax()).load())
 picture
