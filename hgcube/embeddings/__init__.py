@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -117,23 +116,3 @@ def embedder(embedding: str, **options: Any) -> Embedder:
             f"all options of the embedding {embedding!r}", str(error), "Add it to study.toml"
         ) from None
     return factory(**options)
-
-
-def in_folder(options: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return embedder options with a relative ``model`` file looked up in `folder` first.
-
-    Parameters
-    ----------
-    options : dict
-        Of one ``[embeddings.NAME]`` table.
-    folder : path
-        The store.
-
-    Returns
-    -------
-    dict
-    """
-    model = options.get("model")
-    if isinstance(model, str) and (folder / model).exists():
-        return {**options, "model": str(folder / model)}
-    return options

@@ -66,6 +66,18 @@ def gather(parts: Iterable[xr.Dataset], level: float) -> list[Evidence]:
     """Return one Evidence per subject and space, from the estimator of inference.
 
     Ridge decides wherever it has permutations, else the first solver that has.
+
+    Parameters
+    ----------
+    parts : iterable of xarray.Dataset
+        What `encode` returned.
+    level : float
+        From which follows how many permutations are needed.
+
+    Returns
+    -------
+    list of Evidence
+        Sorted by subject and space.
     """
     groups: dict[tuple[str, str], list[xr.Dataset]] = {}
     for part in parts:
@@ -89,7 +101,21 @@ def mean_over_words(result: xr.Dataset, variable: str, predictor: str) -> float:
 def skill_with_interval(
     result: xr.Dataset, electrodes: Mask, *, level: float
 ) -> tuple[float, float, float]:
-    """Return mean skill of `electrodes` (a mask) and its interval, from stored predictions."""
+    """Return mean skill of some electrodes and its interval, from stored predictions.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        Without `lag`.
+    electrodes : (electrode,) bool
+    level : float
+        The interval is stated for 1 - `level`.
+
+    Returns
+    -------
+    mean, low, high : float
+        Dimensionless; NaN where there is no electrode or no prediction.
+    """
     stored = {n.MODEL, n.MEAN_WORD} <= set(result[n.PREDICTOR].values.tolist())
     if not electrodes.any() or "prediction" not in result or not stored:
         return np.nan, np.nan, np.nan

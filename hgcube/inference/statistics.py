@@ -52,7 +52,17 @@ def permutations_needed(level: float) -> int:
 
 
 def q_values(smallest_p: Floats) -> Floats:
-    """Return Benjamini-Hochberg q of each subject's smallest adjusted p; NaN stays NaN."""
+    """Return Benjamini-Hochberg q of each subject's smallest adjusted p.
+
+    Parameters
+    ----------
+    smallest_p : array, shape (subject and space,)
+        NaN where not tested, and so is its q.
+
+    Returns
+    -------
+    array, shape (subject and space,)
+    """
     from scipy.stats import false_discovery_control
 
     tested = ~np.isnan(smallest_p)

@@ -13,7 +13,7 @@ import xarray as xr
 
 from hgcube import tables
 from hgcube.chunks import in_blocks
-from hgcube.embeddings import embed, embedder, in_folder
+from hgcube.embeddings import embed, embedder
 from hgcube.encoding import encode
 from hgcube.epochs import epoch
 from hgcube.inference import verify
@@ -184,13 +184,8 @@ def _build_epochs(study: Study, key: Key) -> Cube:
 # features ---------------------------------------------------------------------------------------
 
 
-def _embedder_of(study: Study, space: str) -> tuple[str, dict[str, Any]]:
-    options = in_folder(dict(study.analysis.embeddings[space]), study.store)
-    return options.pop("family", space), options
-
-
 def _feature_sources(study: Study, key: Key) -> dict[str, Path]:
-    family, options = _embedder_of(study, key[0])
+    family, options = study.embedding(key[0])
     return {path.name: path for path in embedder(family, **options).files()}
 
 
@@ -203,7 +198,7 @@ def _feature_settings(study: Study, key: Key) -> dict[str, Any]:
 
 def _build_features(study: Study, key: Key) -> Cube:
     space, subject = key
-    family, options = _embedder_of(study, space)
+    family, options = study.embedding(space)
     each = [
         embed(_recording(study, label)["words"], family, space=space, **options)
         for label in study.recordings_of(subject)

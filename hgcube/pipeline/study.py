@@ -57,8 +57,16 @@ class Study:
         """Return the labels of a subject's recordings, in order."""
         return sorted(label for label, files in self.recordings.items() if files.subject == subject)
 
+    def embedding(self, space: str) -> tuple[str, dict[str, Any]]:
+        """Return family and options of a space; a relative ``model`` is looked up here first."""
+        options = dict(self.analysis.embeddings[space])
+        model = options.get("model")
+        if isinstance(model, str) and (self.store / model).exists():
+            options["model"] = str(self.store / model)
+        return options.pop("family", space), options
+
     def sizes(self, label: str) -> dict[str, int]:
-        """Return the dims of a recording set; only its headers are read."""
+        """Return the dims of a recording set; of its signals only a few seconds are read."""
         if label not in self._sizes:
             with open_recording(self.recordings[label], source=self.source) as opened:
                 self._sizes[label] = {str(dim): size for dim, size in opened.sizes.items()}

@@ -125,7 +125,7 @@ def write_participants(root: Path, design: Design) -> None:
 def write_run_tables(
     stem: Path, words: pd.DataFrame, channels: pd.DataFrame, design: Design
 ) -> None:
-    """Write events, channels and ieeg.json of one run, named `stem` + suffix."""
+    """Write events and channels of one run, named `stem` + suffix."""
     write_table(_beside(stem, "events.tsv"), _events(words, design.sampling_frequency))
     write_json(_beside(stem, "events.json"), _EVENT_COLUMNS)
     write_table(_beside(stem, "channels.tsv"), channels)

@@ -138,6 +138,11 @@ def open_part(
     Returns
     -------
     xarray.DataArray or xarray.Dataset
+
+    Raises
+    ------
+    StoreError
+        If the part is not there, failed, or is not what the ledger says.
     """
     name = part_name(kind, key)
     path = Path(store) / name

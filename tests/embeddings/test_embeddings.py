@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import hgcube
-from hgcube.embeddings import EMBEDDERS, Embedder, embedder, in_folder
+from hgcube.embeddings import EMBEDDERS, Embedder, embedder
 from hgcube.errors import OptionError, SourceError, UnknownLabelError
 from hgcube.schema import check, text_array
 
@@ -124,12 +124,6 @@ def test_a_file_that_is_no_model_is_named(words: xr.DataArray, tmp_path: Path) -
     broken.write_bytes(b"not a model")
     with pytest.raises(SourceError, match=r"broken\.bin"):
         hgcube.embed(words, "fasttext", model=broken)
-
-
-def test_a_model_beside_the_study_is_found(tmp_path: Path) -> None:
-    (tmp_path / "m.bin").touch()
-    assert in_folder({"model": "m.bin"}, tmp_path) == {"model": str(tmp_path / "m.bin")}
-    assert in_folder({"model": "elsewhere.bin"}, tmp_path) == {"model": "elsewhere.bin"}
 
 
 def test_a_plug_in_joins_by_entry_point(
