@@ -123,15 +123,15 @@ CASES: tuple[Case, ...] = (
         lambda r: not r.selected and not r.selected_plain,
         lambda r: (
             f"No word information shown: {_r(r)} (0 of {r.n_tested} electrodes found, "
-            f"skill {_two(r.skill)}). Weak effects (skill < 0.2) could be missed."
+            f"skill {_two(r.skill)}). Weak effects (skill 0.2 and below) are often missed."
         ),
     ),
     Case(
         "reading_order",
         lambda r: not r.selected,
         lambda r: (
-            f"Follows reading order: passes only against plain permutations "
-            f"(order-adjusted q {_two(r.q)}); {_r(r)}, skill {_two(r.skill)}, "
+            f"Follows reading order, or is too weak to tell from it: passes only against plain "
+            f"permutations (order-adjusted q {_two(r.q)}); {_r(r)}, skill {_two(r.skill)}, "
             f"0 of {r.n_tested} electrodes found."
         ),
     ),

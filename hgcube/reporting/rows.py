@@ -25,7 +25,7 @@ FLAG_WORDS = {
 CASE_TITLES = {
     "not_tested": "Not tested",
     "no_word_information": "No word information shown",
-    "reading_order": "Follows reading order",
+    "reading_order": "Not beyond reading order",
     "contaminated": "May be sound",
     "no_gain": "Detectable, no gain",
     "measured_controls": "Not beyond controls",

@@ -22,11 +22,12 @@ ROWS = {
     "no_word_information": (
         {"selected": False, "selected_plain": False, "regions": (), "skill": -0.001},
         f"No word information shown: {R} (0 of 20 electrodes found, skill 0.00). "
-        "Weak effects (skill < 0.2) could be missed.",
+        "Weak effects (skill 0.2 and below) are often missed.",
     ),
     "reading_order": (
         {"selected": False, "q": 0.4, "regions": ()},
-        "Follows reading order: passes only against plain permutations (order-adjusted q 0.40); "
+        "Follows reading order, or is too weak to tell from it: passes only against plain "
+        "permutations (order-adjusted q 0.40); "
         f"{R}, skill 0.21, 0 of 20 electrodes found.",
     ),
     "contaminated": ({"contaminated": True}, "May be the sound itself in the electrode"),
