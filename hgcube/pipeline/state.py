@@ -13,7 +13,7 @@ from hgcube.errors import HgcubeError
 from hgcube.pipeline.steps import Step
 from hgcube.pipeline.study import Identities, Study
 from hgcube.schema import SCHEMA_VERSION
-from hgcube.store import Entry, Key, Part, part_name, read_ledger
+from hgcube.store import Entry, Key, Part, find_entry, part_name
 
 _SHOWN = 3
 
@@ -60,8 +60,7 @@ class States:
 
     def of(self, step: Step) -> list[PartState]:
         """Return the states of one step's parts, as the ledger has them now."""
-        ledger = read_ledger(self._study.store)
-        states = [self._state((step.kind, key), ledger) for key in step.keys(self._study)]
+        states = [self._state((step.kind, key)) for key in step.keys(self._study)]
         self._identities.save()
         return states
 
@@ -78,15 +77,15 @@ class States:
         return [part_name(*need) for need in open_needs]
 
     def _is_done(self, part: Part) -> bool:
-        return self._state(part, read_ledger(self._study.store)).state == "done"
+        return self._state(part).state == "done"
 
     def __iter__(self) -> Iterator[PartState]:
         """Go through the states of all parts, step by step."""
         for step in self._steps.values():
             yield from self.of(step)
 
-    def _state(self, part: Part, ledger: Mapping[Part, Entry]) -> PartState:
-        expected, stored = self.expected(part), ledger.get(part)
+    def _state(self, part: Part) -> PartState:
+        expected, stored = self.expected(part), find_entry(self._study.store, part)
         if stored is None:
             return PartState(expected, "missing")
         if stored.status == "failed":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hgcube.store.creating import create
-from hgcube.store.ledger import Entry, Key, Part, part_name, read_ledger
+from hgcube.store.ledger import Entry, Key, Part, find_entry, part_name, read_ledger
 from hgcube.store.lock import locked
 from hgcube.store.opening import KEYS, open_cube, open_part, open_results
 from hgcube.store.parts import WholeChunks, record_failure, sweep, write_part
@@ -15,6 +15,7 @@ __all__ = [
     "Part",
     "WholeChunks",
     "create",
+    "find_entry",
     "locked",
     "open_cube",
     "open_part",

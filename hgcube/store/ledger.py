@@ -99,28 +99,38 @@ def write_entry(store: Path, entry: Entry) -> None:
     store : path
     entry : Entry
     """
-    path = store / LEDGER / f"{part_name(entry.kind, entry.key)}.json"
+    path = _place(store, (entry.kind, entry.key))
     now = datetime.now(UTC).isoformat(timespec="seconds")
     write_json(path, {**asdict(entry), "written_at": now})
 
 
-def read_entry(path: Path) -> Entry:
-    """Read one line of the ledger.
+def find_entry(store: str | Path, part: Part) -> Entry | None:
+    """Read the line of one part.
 
     Parameters
     ----------
-    path : path
-        Of the JSON document.
+    store : path
+    part : (kind, key)
 
     Returns
     -------
-    Entry
+    Entry or None
+        None if the ledger does not know the part.
 
     Raises
     ------
     StoreError
         If the document is damaged.
     """
+    path = _place(Path(store), part)
+    return _read_entry(path) if path.exists() else None
+
+
+def _place(store: Path, part: Part) -> Path:
+    return store / LEDGER / f"{part_name(*part)}.json"
+
+
+def _read_entry(path: Path) -> Entry:
     stored = read_json(path)
     known = {field.name for field in fields(Entry)}
     try:
@@ -149,7 +159,7 @@ def read_ledger(store: str | Path) -> dict[Part, Entry]:
         If a document is damaged.
     """
     folder = Path(store) / LEDGER
-    entries = [read_entry(path) for path in sorted(folder.glob("*/**/*.json"))]
+    entries = [_read_entry(path) for path in sorted(folder.glob("*/**/*.json"))]
     return {(entry.kind, entry.key): entry for entry in entries}
 
 

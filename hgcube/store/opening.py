@@ -10,7 +10,7 @@ import xarray as xr
 from hgcube import schema
 from hgcube.errors import OptionError, StoreError, UnknownLabelError
 from hgcube.schema import SCHEMA_VERSION
-from hgcube.store.ledger import LEDGER, Entry, Key, part_name, read_entry, read_ledger
+from hgcube.store.ledger import Entry, Key, find_entry, part_name, read_ledger
 
 KEYS: dict[str, tuple[str, ...]] = {
     "recordings": ("recording",),
@@ -115,7 +115,8 @@ def open_results(
         return table if isinstance(table, xr.Dataset) else table.to_dataset()
     if by != "subject":
         raise OptionError("by='electrode', 'word' or 'subject'", repr(by), "Use one of them")
-    found = [key for key in keys_of(store, "results") if is_done(store, "results", key)]
+    ledger = read_ledger(store)
+    found = [key for (kind, key), e in ledger.items() if kind == "results" and e.status == "done"]
     if not found:
         raise _unknown(store, "subject", "results", "", [])
     parts = {"/".join(key): _whole(open_part(store, "results", key)) for key in found}
@@ -146,7 +147,11 @@ def open_part(
     """
     name = part_name(kind, key)
     path = Path(store) / name
-    entry = read_entry(Path(store) / LEDGER / f"{name}.json")
+    entry = find_entry(store, (kind, key))
+    if entry is None:
+        raise StoreError(
+            f"{name} in {store}", "no such part in the ledger", "Make it: 'hgcube run'"
+        )
     if entry.status != "done" or not path.is_dir():
         raise StoreError(
             f"{name} in {store}", entry.error or "its folder is gone", "Mend it and 'hgcube run' it"
@@ -163,17 +168,6 @@ def open_part(
     return dataset
 
 
-def keys_of(store: str | Path, kind: str) -> list[Key]:
-    """Return the keys of all parts of `kind` that the ledger knows, sorted."""
-    return [key for known, key in read_ledger(store) if known == kind]
-
-
-def is_done(store: str | Path, kind: str, key: Key) -> bool:
-    """Return whether the ledger has the part as done."""
-    path = Path(store) / LEDGER / f"{part_name(kind, key)}.json"
-    return path.exists() and read_entry(path).status == "done"
-
-
 def _whole(cube: xr.DataArray | xr.Dataset) -> xr.Dataset:
     return cube if isinstance(cube, xr.Dataset) else cube.to_dataset()
 
@@ -186,7 +180,7 @@ def _key_of(store: str | Path, kind: str, key: dict[str, str]) -> Key:
     for name in key:
         if name not in KEYS[kind]:
             raise UnknownLabelError.of(f"label of {kind!r}", name, KEYS[kind])
-    fitting = keys_of(store, kind)
+    fitting = [found for known, found in read_ledger(store) if known == kind]
     for position, name in enumerate(KEYS[kind]):
         known = sorted({found[position] for found in fitting})
         fitting = [found for found in fitting if key.get(name, found[position]) == found[position]]
