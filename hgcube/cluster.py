@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,6 +101,8 @@ def _local(execution: Execution) -> Iterator[Any]:
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         client.register_worker_callbacks(_limit_worker)
+        # Ctrl-C reaches every process of the terminal; this one ends its workers itself.
+        client.register_worker_callbacks(_ignore_interrupts)
         yield client
 
 
@@ -114,6 +117,10 @@ def one_thread_each() -> Any:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     return threadpool_limits(1)
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _limit_worker() -> None:

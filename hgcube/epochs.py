@@ -99,7 +99,7 @@ def epoch(
     )
     coords = {
         **word_coords(words),
-        n.FLAG: _flags(words, inside, onsets, lock=lock, where=_where(power)),
+        n.FLAG: _flags(words, inside, onsets, lock=lock, where=_where(power, target)),
     }
     if target == "windows":
         coords[n.LAG] = xr.DataArray(_lags(lags, step), dims=n.LAG, attrs={"units": n.SECOND})
@@ -134,7 +134,7 @@ def _onsets(words: xr.DataArray, lock: str) -> np.ndarray[Any, Any]:
         raise CubeError(
             f"words with the coordinate {name!r} (s)",
             f"coordinates {list(map(str, words.coords))}",
-            "Run voice_onsets(words, audio), or use lock='display'"
+            "Run voice_onsets(words, audio) or, without audio, use lock='display'"
             if lock == "voice"
             else "Assign it along 'word'",
         )
@@ -219,10 +219,10 @@ def _flags(
     return xr.DataArray(added_flags(words, n.FLAG, n.WORD, new), dims=n.WORD)
 
 
-def _where(power: xr.DataArray) -> str:
+def _where(power: xr.DataArray, target: str) -> str:
     """Say for the log whose epochs these are."""
     subjects = dict.fromkeys(map(str, power.coords.get(n.SUBJECT, xr.DataArray([])).values.flat))
-    return " ".join(["epochs", *subjects])
+    return " ".join(["epochs", *subjects, target])
 
 
 def _stated(settings: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,9 @@ def test_a_local_cluster_is_on_loopback_and_shared(tmp_path: Path) -> None:
         pools = client.submit(blas_threads_source()).result()
         assert pools
         assert set(pools) == {1}
+        own = client.submit(os.getpid, pure=False).result()
+        client.run(os.kill, own, signal.SIGINT)
+        assert client.submit(os.getpid, pure=False).result() == own  # Ctrl-C is not for workers
         with connect(Execution(scheduler=info["address"])) as remote:
             assert remote.scheduler_info()["id"] == info["id"]
         file = tmp_path / "scheduler.json"

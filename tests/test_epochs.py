@@ -78,7 +78,7 @@ def test_words_outside_or_silent_stay_as_rows_of_nan(caplog):
     assert epochs.flag.values.tolist() == ["outside", "early", "silent;early", "outside"]
     assert np.isnan(epochs).all(["electrode", "lag"]).values.tolist() == [True, False, True, True]
     assert np.isfinite(epochs[1]).all()
-    assert "epochs 01: 2 of 4 words are outside and NaN" in caplog.text
+    assert "epochs 01 windows: 2 of 4 words are outside and NaN" in caplog.text
     assert "1 of 4 words are silent" in caplog.text
     shown = epoch(power(), spoken, lock="display", target="mean", lags=(0.0, 0.5))
     assert np.isfinite(shown).all()

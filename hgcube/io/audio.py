@@ -101,6 +101,8 @@ def read_wav(path: str | Path, *, offset: float = 0.0) -> xr.DataArray:
         If the file is missing or no WAV.
     """
     path = Path(path)
+    if not path.is_file():
+        raise SourceError(f"a WAV file {path}", "no such file", "Check the path")
     rate, samples = _load_wav(path)
     if samples.ndim > 1:
         _LOG.warning("%s: the first of %d audio tracks is used", path, samples.shape[1])

@@ -156,8 +156,11 @@ def joined(table: pd.DataFrame, files: RecordingFiles) -> pd.DataFrame:
     if electrodes["name"].duplicated().any():
         twice = electrodes["name"][electrodes["name"].duplicated()].tolist()
         raise SourceError(f"unique names in {path}", f"{twice} twice", "Rename them")
-    for axis in (axis for axis in _POSITION if axis in electrodes):
-        electrodes[axis] = _numbers(electrodes[axis], path) * factor
+    axes = [axis for axis in _POSITION if axis in electrodes]
+    placed = electrodes[axes].apply(_numbers, path=path)
+    if np.isnan(factor) and placed.notna().to_numpy().any():
+        _LOG.warning("%s: no length unit in coordsystem.json; positions left NaN", path)
+    electrodes[axes] = placed * factor
     beside = electrodes.set_index("name").reindex(table["name"])
     _log_unplaced(table, electrodes, path)
     both = table.copy()
@@ -180,8 +183,6 @@ def _located(files: RecordingFiles) -> tuple[Path, float, str] | None:
             space = entities(path).get("space", space)
         if best is None or np.isfinite(factor) or not np.isfinite(best[1]):
             best = path, factor, space
-    if best is not None and not np.isfinite(best[1]):
-        _LOG.warning("%s: no length unit in coordsystem.json; positions left NaN", best[0])
     return best
 
 

@@ -86,6 +86,8 @@ def test_a_wav_is_mapped_not_read(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_wav(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_text("RIFX")
+    with pytest.raises(SourceError, match=r"a WAV file .*b.wav\. Got no such file\."):
+        read_wav(tmp_path / "b.wav")
     with pytest.raises(SourceError, match=r"a WAV file .*a.wav"):
         read_wav(tmp_path / "a.wav")
     with pytest.raises(SourceError, match=r"b.wav"):
