@@ -12,7 +12,7 @@ import xarray as xr
 from hgcube import names as n
 from hgcube.config import Analysis, read_study
 from hgcube.errors import HgcubeError, StoreError
-from hgcube.store import KEYS, Entry, Part, open_cube, part_name, read_ledger
+from hgcube.store import KEYS, Entry, Part, open_part, part_name, read_ledger
 
 Cube = xr.DataArray | xr.Dataset
 LOADED = ("epochs", "tables", "verdicts")
@@ -144,7 +144,7 @@ def _open(store: Path, ledger: dict[Part, Entry], part: Part, gaps: list[Gap]) -
     if key not in made(ledger, kind):
         return None
     try:
-        cube = open_cube(store, kind, **dict(zip(KEYS[kind], key, strict=True)))
+        cube = open_part(store, kind, key, without=("audio", n.AUDIO_TIME))
         return cube.load() if kind in LOADED else cube
     except HgcubeError as error:
         why, do = f"expected {error.expected}, got {error.got}", error.do
