@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +33,8 @@ from hgcube.simulation.words import draw_words, samples_of_run
 logger = logging.getLogger("hgcube")
 
 _BLOCK = 16
+# On disk per sample: a reference of 16 bytes, and texts with their heap's headers.
+_STIMULUS_BYTES = 64
 _FULL_SCALE = 2**15 - 1
 _LOUDNESS = 0.08
 _ROOM_NOISE = 1e-3
@@ -225,7 +228,9 @@ class _Subject:
         rng = self.design.rng(self.label, "voice", run)
         sound, leak = _record_voice(words, self.design, n_samples, rng)
         identifier = f"hgcube-simulation-{self.design.seed}/{stem.name}"
-        with nwb_file(stem.with_name(f"{stem.name}_ieeg.nwb"), identifier) as file:
+        path = stem.with_name(f"{stem.name}_ieeg.nwb")
+        _assert_room(path, n_samples * (8 * shape[1] + _STIMULUS_BYTES) + sound.nbytes)
+        with nwb_file(path, identifier) as file:
             write_electrodes(file, shape, rate, self._blocks(run, words, n_samples, leak))
             write_audio(file, sound, self.design.audio_frequency)
             starts = words["sample"]
@@ -347,6 +352,15 @@ def _clear(root: Path, overwrite: bool) -> None:
         )
     for folder in [*root.glob("sub-*"), root / sidecars.DERIVATIVE]:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _assert_room(path: Path, needed: int) -> None:
+    """Refuse beforehand what does not fit: HDF5 crashes on a full disk."""
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise OSError(
+            errno.ENOSPC, f"{free / 1e6:.0f} MB free, about {needed / 1e6:.0f} MB needed", str(path)
+        )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -282,6 +283,16 @@ def test_what_the_disk_says_is_passed_on(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SourceError, match="can be written"):
         hgcube.simulate(tmp_path / "file" / "study", n_subjects=1, n_words=2, n_electrodes=1)
+
+
+def test_a_disk_without_room_is_refused_before_hdf5_crashes_on_it(tmp_path, monkeypatch):
+    small = {"n_subjects": 1, "n_words": 2, "n_electrodes": 1, "audio_frequency": 8000.0}
+    written = hgcube.simulate(tmp_path / "fits", **small)
+    size = next(written.rglob("*.nwb")).stat().st_size
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=size - 1))
+    with pytest.raises(SourceError, match=r"0 MB free, about \d+ MB needed"):
+        hgcube.simulate(tmp_path / "full", **small)
+    assert not list((tmp_path / "full").rglob("*.nwb"))
 
 
 def test_without_features_nothing_follows_words_and_the_count_is_logged(make, files, caplog):
