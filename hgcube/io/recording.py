@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from hgcube import names as n
+from hgcube.chunks import ELECTRODES_PER_BLOCK
 from hgcube.errors import SourceError
 from hgcube.io.arrays import Parts
 from hgcube.io.audio import audio_cube, guess_rate, read_wav
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from hgcube.config import Source
 
 _LOG = logging.getLogger("hgcube")
-_ELECTRODES_PER_CHUNK = 16
 _SAMPLE_SECONDS = 2.0
 
 
@@ -262,7 +262,7 @@ def _sample(variable: xr.Variable, rate: float) -> Any:
 
 
 def _preferred_chunks(ieeg: xr.DataArray) -> dict[str, int]:
-    electrodes = min(_ELECTRODES_PER_CHUNK, ieeg.sizes[n.ELECTRODE])
+    electrodes = min(ELECTRODES_PER_BLOCK, ieeg.sizes[n.ELECTRODE])
     return {n.ELECTRODE: electrodes, n.TIME: ieeg.sizes[n.TIME]}
 
 
