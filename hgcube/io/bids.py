@@ -304,7 +304,7 @@ def _sidecars(root: Path, path: Path, suffix: str) -> list[Path]:
         candidate
         for folder in _folders(root, path)
         for candidate in folder.glob(f"*{suffix}")
-        if candidate.name.endswith((f"_{suffix}", f"/{suffix}")) or candidate.name == suffix
+        if candidate.name == suffix or candidate.name.endswith(f"_{suffix}")
         if {(k, v) for k, v in entities(candidate).items() if k != "space"} <= set(own)
     ]
     return sorted(applicable, key=lambda file: (len(file.parts), len(entities(file)), file.name))

@@ -6,6 +6,7 @@ from typing import Any
 
 from hgcube.config import Analysis, Epochs, Signal, SolverSettings
 from hgcube.reporting.contents import Contents
+from hgcube.signal import PRESETS
 
 TOY = ("toy", "template", "untrained", "random", "nothing")
 
@@ -56,9 +57,15 @@ def _signal(signal: Signal) -> str:
         else "not averaged in windows"
     )
     log = "natural logarithm taken" if signal.log else "no logarithm"
+    auto = signal.reference == "auto"
+    reference = "bipolar where the names allow it, else none" if auto else signal.reference
+    preset = PRESETS[signal.preset]
+    scale = "of the numbers as stored" if preset.as_stored else "in volts"
+    notch = "before" if preset.notch == "first" else "after"
     return (
-        f"High gamma: preset {signal.preset}, {low:g}-{high:g} Hz, Butterworth order "
-        f"{signal.order}, re-reference {signal.reference}, Hilbert envelope, {windows}, {log}."
+        f"High gamma: preset {signal.preset}, {scale}, re-reference {reference}, "
+        f"{low:g}-{high:g} Hz, Butterworth order {signal.order}, line harmonics stopped {notch} "
+        f"the band-pass, Hilbert envelope, {windows}, {log}."
     )
 
 

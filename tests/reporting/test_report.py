@@ -12,8 +12,10 @@ from fake_store import make_store, write
 
 import hgcube
 from hgcube import tables
+from hgcube.config import parse_study
 from hgcube.errors import SettingsError, StoreError
 from hgcube.reporting import contents, rows
+from hgcube.reporting.methods import methods
 from hgcube.store import Entry, record_failure
 
 pytest.importorskip("holoviews")
@@ -241,3 +243,13 @@ def test_with_lags_the_page_is_written_too(tmp_path):
     write(store, "tables", ("words",), tables.by_word([fixed]))
     write(store, "verdicts", ("all",), verdicts)
     assert "01-LA4" in hgcube.report(store).read_text()
+
+
+def test_the_methods_say_what_a_preset_does():
+    field, paper = (methods(parse_study({"preset": p})[0], 0.05) for p in ("field", "paper"))
+    for words in ("in volts", "before the band-pass", "50 ms windows", "natural logarithm taken"):
+        assert words in field[0]
+    for words in ("as stored", "after the band-pass", "not averaged in windows", "no logarithm"):
+        assert words in paper[0]
+    told = [text for text in field if "refitted at one penalty fixed beforehand" in text]
+    assert [text.split(":")[0] for text in told] == ["Estimator ridge"]
