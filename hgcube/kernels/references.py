@@ -26,7 +26,10 @@ def _order(order: Array, testing: Mask, training: Mask) -> Array:
 
 
 def _previous_word(order: Array, testing: Mask, training: Mask) -> Array:
-    """Predict what the word before showed; the mean of the training words for the first."""
+    """Predict what the word before showed; the mean of the training words for the first.
+
+    With folds of several words the word before may be held out too; it is used all the same.
+    """
     matrix = np.eye(len(order), k=-1)
     matrix[0] = _mean_word(order, testing, training)[0]
     return matrix
