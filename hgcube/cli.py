@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 
 Store = Annotated[Path, typer.Argument(help="Folder with study.toml.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same study.")]
 Labels = Annotated[list[str] | None, typer.Option(help="May be given several times.")]
 
 
@@ -49,8 +50,22 @@ def main(arguments: list[str] | None = None) -> None:
     except HgcubeError as error:
         if "--debug" in given:
             raise
-        typer.echo(f"hgcube: {error}", err=True)
-        raise SystemExit(2) from None
+        _refuse(error)
+    except OSError as error:
+        if "--debug" in given:
+            raise
+        _refuse(
+            OptionError(
+                "files and folders that can be read and written",
+                str(error),
+                "Check the path and the free space",
+            )
+        )
+
+
+def _refuse(error: HgcubeError) -> NoReturn:
+    typer.echo(f"hgcube: {error}", err=True)
+    raise SystemExit(2) from None
 
 
 @app.callback()
@@ -70,7 +85,7 @@ def demo(
     dest: Annotated[Path, typer.Argument(help="Folder to make.")] = Path("hgcube-demo"),
     subjects: Annotated[int, typer.Option(help="Simulated subjects.")] = 3,
     electrodes: Annotated[int, typer.Option(help="Electrodes of each.")] = 24,
-    seed: int = 0,
+    seed: Seed = 0,
     workers: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
 ) -> None:
     """Do the main job on simulated recordings, from a BIDS folder to a report."""
@@ -90,12 +105,12 @@ def demo(
 @app.command()
 def simulate(
     dest: Annotated[Path, typer.Argument(help="BIDS folder to make.")],
-    subjects: int = 10,
-    words: int = 100,
+    subjects: Annotated[int, typer.Option(help="People who read.")] = 10,
+    words: Annotated[int, typer.Option(help="Words that each of them reads.")] = 100,
     electrodes: Annotated[int | None, typer.Option(help="Of each; 54-127 if not said.")] = None,
     sampling_frequency: Annotated[float, typer.Option(help="Hz.")] = 1024.0,
     audio_frequency: Annotated[float, typer.Option(help="Hz.")] = 48_000.0,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> None:
     """Write a BIDS data set with NWB files whose truth is known."""
     import hgcube
@@ -136,9 +151,13 @@ def run(
     """Make every part that is missing, stale or failed."""
     import hgcube
 
-    outcome = hgcube.run(
-        store, steps=steps.split(",") if steps else None, workers=workers, scheduler=scheduler
-    )
+    try:
+        outcome = hgcube.run(
+            store, steps=steps.split(",") if steps else None, workers=workers, scheduler=scheduler
+        )
+    except KeyboardInterrupt:
+        typer.echo("Stopped. What was made is kept: run it again to go on.", err=True)
+        raise typer.Exit(130) from None
     typer.echo(
         f"{len(outcome.made)} made, {len(outcome.failed)} failed, {len(outcome.waiting)} waiting"
     )
@@ -188,6 +207,7 @@ def query(  # noqa: PLR0913 - one option per label
         "word": word,
     }
     labels = {name: values for name, values in given.items() if values}
+    _tell_stale(store)
     found = _holding(store, variable)[variable].hg.sel(**labels)
     _print(found.to_dataframe().reset_index(), form, output, variable)
 
@@ -197,6 +217,7 @@ def verify(store: Store) -> None:
     """Print the verdict of every subject and embedding."""
     import hgcube
 
+    _tell_stale(store)
     verdicts = hgcube.open_cube(store, "verdicts")
     frame = verdicts["verdict"].to_dataframe().reset_index()
     for _, row in frame.iterrows():
@@ -208,6 +229,7 @@ def report(store: Store) -> None:
     """Write the report, one page of HTML, into the store."""
     import hgcube
 
+    _tell_stale(store)
     typer.echo(hgcube.report(store))
 
 
@@ -239,6 +261,24 @@ def version() -> None:
     from hgcube import __version__
 
     typer.echo(__version__)
+
+
+def _tell_stale(store: Path) -> None:
+    """Say that stored numbers are not those of today's settings; they are shown all the same."""
+    import hgcube
+
+    try:
+        stale = hgcube.status(store).query("state == 'stale'")
+    except HgcubeError:
+        # Without the sources or a readable study.toml there is nothing to compare with.
+        return
+    if len(stale):
+        first = stale.iloc[0]
+        typer.echo(
+            f"{len(stale)} parts are stale, such as {first['kind']}/{first['key']} "
+            f"({first['why']}): run 'hgcube run {store}'",
+            err=True,
+        )
 
 
 def _holding(store: Path, variable: str) -> xr.Dataset:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hgcube.errors import SettingsError, closest
 
@@ -25,6 +25,15 @@ NoneAsText = BeforeValidator(lambda stated: None if stated == "none" else stated
 
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+def _rising(pair: tuple[float, float]) -> tuple[float, float]:
+    if not pair[0] < pair[1]:
+        raise ValueError("the first must be below the second")
+    return pair
+
+
+Interval = Annotated[tuple[float, float], AfterValidator(_rising)]
 
 
 class _Settings(BaseModel):
@@ -50,7 +59,7 @@ class Signal(_Settings):
 
     preset: Preset = "field"
     reference: Reference = "auto"
-    band: tuple[float, float] = (70.0, 170.0)
+    band: Interval = (70.0, 170.0)
     order: int = 4
     window: Annotated[float | None, NoneAsText] = 0.05
     step: Annotated[float | None, NoneAsText] = 0.01
@@ -69,10 +78,10 @@ class Epochs(_Settings):
     """Epochs locked to display or voice; see `hgcube.epoch`."""
 
     lock: Literal["voice", "display"] = "voice"
-    mean: tuple[float, float] = (0.0, 0.5)
-    lags: tuple[float, float] = (-0.5, 1.0)
+    mean: Interval = (0.0, 0.5)
+    lags: Interval = (-0.5, 1.0)
     step: float = 0.05
-    baseline: Annotated[tuple[float, float] | None, NoneAsText] = (-0.5, 0.0)
+    baseline: Annotated[Interval | None, NoneAsText] = (-0.5, 0.0)
 
 
 class SolverSettings(_Settings):

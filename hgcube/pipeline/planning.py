@@ -9,6 +9,7 @@ import pandas as pd
 
 from hgcube.chunks import ELECTRODES_PER_BLOCK, bytes_per_task, refuse_oversized
 from hgcube.errors import SourceError
+from hgcube.pipeline.checking import check_study
 from hgcube.pipeline.state import PartState, States
 from hgcube.pipeline.steps import STEPS, Step
 from hgcube.pipeline.study import Study, open_study
@@ -35,6 +36,7 @@ def plan(store: str | Path) -> pd.DataFrame:
         If a task does not fit the memory of a worker, with both numbers.
     """
     study = open_study(store)
+    check_study(study)
     states = States(study, STEPS)
     rows = [_row(study, step, state) for step in STEPS for state in states.of(step)]
     return pd.DataFrame(rows)

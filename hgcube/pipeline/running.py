@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hgcube.chunks import refuse_oversized
 from hgcube.cluster import LOCAL_SCHEDULERS, connect
 from hgcube.errors import HgcubeError, UnknownLabelError
+from hgcube.pipeline.checking import check_study
 from hgcube.pipeline.planning import bytes_of
 from hgcube.pipeline.state import PartState, States
 from hgcube.pipeline.steps import STEPS, Cube, Step
@@ -83,8 +84,8 @@ def run(
 
     Raises
     ------
-    SettingsError
-        If ``study.toml`` cannot be used.
+    SettingsError, OptionError, UnknownLabelError, SourceError
+        If ``study.toml`` cannot be used or asks for what does not exist.
     StoreError
         If another run holds the store.
     UnknownLabelError
@@ -96,6 +97,7 @@ def run(
     a script.
     """
     study = open_study(store, workers=workers, scheduler=scheduler)
+    check_study(study)
     if not study.analysis.embeddings:
         logger.warning("study.toml has no [embeddings.NAME]: nothing is made after the epochs")
     return run_steps(study, STEPS, only=steps, client=client, progress=progress)
@@ -262,5 +264,5 @@ def _bars(computer: Any, shown: bool) -> Progress:
 def _tell(outcome: Outcome) -> None:
     for name, reason in outcome.failed.items():
         logger.warning("%s failed: %s", name, reason)
-    for name, needed in outcome.waiting.items():
-        logger.warning("%s is waiting for %s", name, ", ".join(needed))
+    if outcome.waiting:
+        logger.warning("%d parts wait for them: see 'hgcube status'", len(outcome.waiting))

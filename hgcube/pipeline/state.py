@@ -13,7 +13,7 @@ from hgcube.errors import HgcubeError
 from hgcube.pipeline.steps import Step
 from hgcube.pipeline.study import Identities, Study
 from hgcube.schema import SCHEMA_VERSION
-from hgcube.store import Entry, Key, Part, find_entry, part_name
+from hgcube.store import KEYS, Entry, Key, Part, find_entry, part_name
 
 _SHOWN = 3
 
@@ -167,7 +167,9 @@ def _files(study: Study, step: Step, key: Key) -> list[tuple[str, Path]]:
 def _change(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> str:
     if name not in before:
         return "is new"
-    return "is gone" if now.get(name, "absent") == "absent" else "changed"
+    if now.get(name, "absent") != "absent":
+        return "changed"
+    return "waits to be made again" if name.partition("/")[0] in KEYS else "is gone"
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -39,7 +43,9 @@ class Study:
         stated = self.analysis.source
         paths = ("root", "bad_electrodes", "bad_words", "events", "audio")
         found = {name: getattr(stated, name) for name in paths}
-        absolute = {name: str(self.store / path) for name, path in found.items() if path}
+        absolute = {
+            name: os.path.normpath(self.store / path) for name, path in found.items() if path
+        }
         return stated.model_copy(update=absolute)
 
     @cached_property
@@ -68,7 +74,10 @@ class Study:
     def sizes(self, label: str) -> dict[str, int]:
         """Return the dims of a recording set; of its signals only a few seconds are read."""
         if label not in self._sizes:
-            with open_recording(self.recordings[label], source=self.source) as opened:
+            with (
+                _quiet(),
+                open_recording(self.recordings[label], source=self.source) as opened,
+            ):
                 self._sizes[label] = {str(dim): size for dim, size in opened.sizes.items()}
         return self._sizes[label]
 
@@ -102,6 +111,18 @@ def open_study(store: str | Path, **execution: Any) -> Study:
     analysis, stated = read_study(folder / "study.toml")
     given = {name: value for name, value in execution.items() if value is not None}
     return Study(folder, analysis, stated.model_copy(update=given))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # What a reader has to say is said when the recording is read, not also when it is measured.
+    logger = logging.getLogger("hgcube")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 class Identities:

@@ -11,7 +11,7 @@ import xarray as xr
 
 import hgcube
 from hgcube.cli import main
-from hgcube.errors import UnknownLabelError
+from hgcube.errors import HgcubeError, UnknownLabelError
 from hgcube.store import KEYS, create, read_ledger
 from hgcube.store.parts import checksum
 
@@ -250,3 +250,50 @@ def test_the_command_line(store: Path, capsys: pytest.CaptureFixture[str]) -> No
     printed = capsys.readouterr().out
     assert "0 made, 0 failed, 0 waiting" in printed
     assert "02 random: " in printed
+
+
+@pytest.mark.parametrize(
+    ("stated", "says"),
+    [
+        ("[encoding.solvers.rigde]\nalpha = 1.0", "'ridge'"),
+        ('[encoding]\nfolds = "leave-two-out"', "'leave-one-word-out'"),
+        ('[encoding]\nreferences = ["mean"]', "'mean_word'"),
+        ('[embeddings.words]\nfamily = "fastext"', "'fasttext'"),
+        ('[embeddings.fasttext]\nmodell = "x.bin"', "'model'"),
+        ('[embeddings.fasttext]\nmodel = "absent.bin"', "absent.bin"),
+        ("[signal]\nband = [170, 70]", "signal.band"),
+    ],
+)
+def test_what_does_not_exist_is_named_before_anything_is_computed(
+    bids: Path, tmp_path: Path, stated: str, says: str
+) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "study.toml").write_text(f'[source]\nroot = "{bids}"\n{stated}')
+    for verb in (hgcube.plan, hgcube.run):
+        with pytest.raises(HgcubeError, match=says):
+            verb(tmp_path / "store")
+    assert not (tmp_path / "store" / "recordings").exists()
+
+
+def test_old_numbers_are_shown_with_a_word(
+    bids: Path, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = tmp_path / "changed"
+    shutil.copytree(store, changed)
+    settings = f'[source]\nroot = "{bids}"\n[signal]\norder = 3\n{STUDY}'
+    (changed / "study.toml").write_text(settings)
+    with pytest.raises(SystemExit, match="0"):
+        main(["verify", str(changed)])
+    printed = capsys.readouterr()
+    assert printed.out.startswith("01 random:")
+    assert "high_gamma/01 (signal.order 4 -> 3)" in printed.err
+
+
+def test_a_path_that_cannot_be_written_is_one_message(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["query", str(store), "skill", "--format", "csv", "--output", "absent/x.csv"]
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "absent" in capsys.readouterr().err
