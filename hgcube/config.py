@@ -17,7 +17,26 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from hgcube.errors import SettingsError, closest
 
 Reference = Literal["auto", "none", "average", "bipolar", "shaft"]
-Preset = Literal["field", "paper", "authors"]
+
+POWER_PRESETS: dict[str, dict[str, Any]] = {
+    "authors": {
+        "band": (70.0, 170.0),
+        "order": 4,
+        "window": 0.05,
+        "step": 0.01,
+        "log": False,
+        "notch": "last",
+        "as_stored": True,
+    }
+}
+POWER_PRESETS["paper"] = {**POWER_PRESETS["authors"], "window": None, "step": None}
+POWER_PRESETS["field"] = {
+    **POWER_PRESETS["authors"],
+    "log": True,
+    "notch": "first",
+    "as_stored": False,
+}
+"""Arguments of `hgcube.signal.band_power` that each preset of high gamma stands for."""
 
 
 # TOML has no word for nothing.
@@ -55,15 +74,16 @@ class Source(_Settings):
 
 
 class Signal(_Settings):
-    """High gamma; see `hgcube.high_gamma`."""
+    """High gamma; see `hgcube.signal.band_power`."""
 
-    preset: Preset = "field"
     reference: Reference = "auto"
     band: Interval = (70.0, 170.0)
     order: int = 4
     window: Annotated[float | None, NoneAsText] = 0.05
     step: Annotated[float | None, NoneAsText] = 0.01
     log: bool = True
+    notch: Literal["first", "last"] = "first"
+    as_stored: bool = False
     dtype: Literal["float64", "float32"] = "float64"
 
 
@@ -87,10 +107,16 @@ class Epochs(_Settings):
 class SolverSettings(_Settings):
     """One estimator; see `hgcube.encode`. Without `alpha` it is chosen inside each fold."""
 
+    enabled: bool = True
     standardize: Literal["fold", "all_words"] | bool = "fold"
     alpha: Annotated[float | None, NoneAsText] = None
     l1_ratio: float = 0.5
     permutations: int = 0
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the arguments of `hgcube.encode` that are stated here."""
+        return self.model_dump(exclude={"enabled"})
 
 
 _FIELD_SOLVERS: dict[str, dict[str, Any]] = {
@@ -112,6 +138,11 @@ class Encoding(_Settings):
     order_terms: int = 6
     block: int = 10
     solvers: dict[str, SolverSettings] = Field(default_factory=_field_solvers)
+
+    @property
+    def enabled(self) -> dict[str, SolverSettings]:
+        """Return the estimators that are used."""
+        return {name: solver for name, solver in self.solvers.items() if solver.enabled}
 
 
 class Analysis(_Settings):
@@ -155,20 +186,17 @@ class Execution(_Settings):
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "field": {"encoding": {"solvers": _FIELD_SOLVERS}},
+    "field": {
+        "signal": POWER_PRESETS["field"],
+        "encoding": {"solvers": _FIELD_SOLVERS},
+    },
     "authors": {
-        "signal": {"preset": "authors", "reference": "none", "log": False},
+        "signal": {**POWER_PRESETS["authors"], "reference": "none"},
         "epochs": {"baseline": None},
         "encoding": {"solvers": _FIELD_SOLVERS},
     },
     "paper": {
-        "signal": {
-            "preset": "paper",
-            "reference": "none",
-            "log": False,
-            "window": None,
-            "step": None,
-        },
+        "signal": {**POWER_PRESETS["paper"], "reference": "none"},
         "epochs": {"lock": "display", "mean": (0.0, 1.0), "lags": (0.0, 2.0), "baseline": None},
         "encoding": {
             "solvers": {

@@ -2,56 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import EllipsisType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import DTypeLike
 
 from hgcube import names as n
+from hgcube.config import POWER_PRESETS
 from hgcube.errors import CubeError, OptionError, UnknownLabelError
 from hgcube.kernels import filters as kernels
 from hgcube.kernels.windows import sliding_windows
 from hgcube.schema import check, finish, passed_on, sampling_frequency
-
-
-@dataclass(frozen=True, kw_only=True)
-class PowerPreset:
-    """Values that `high_gamma` uses where an argument is left out.
-
-    Parameters
-    ----------
-    band : tuple of float
-        Edges in Hz.
-    order : int
-        Of every Butterworth filter.
-    window, step : float or None
-        In s; without a window the envelope keeps the recording's rate.
-    log : bool
-        Natural logarithm of the window means.
-    notch : {"first", "last"}
-        Line harmonics are stopped before the band-pass, all up to the upper edge; or after it,
-        those inside the band.
-    as_stored : bool
-        Work on the stored numbers instead of volts.
-    """
-
-    band: tuple[float, float] = (70.0, 170.0)
-    order: int = 4
-    window: float | None = 0.05
-    step: float | None = 0.01
-    log: bool = False
-    notch: Literal["first", "last"] = "last"
-    as_stored: bool = True
-
-
-PRESETS: dict[str, PowerPreset] = {
-    "authors": PowerPreset(),
-    "paper": PowerPreset(window=None, step=None),
-    "field": PowerPreset(log=True, notch="first", as_stored=False),
-}
 
 
 def high_gamma(  # noqa: PLR0913
@@ -96,21 +59,14 @@ def high_gamma(  # noqa: PLR0913
     UnknownLabelError
         If there is no such preset.
     """
-    if preset not in PRESETS:
-        raise UnknownLabelError.of("preset of high gamma", preset, PRESETS)
-    chosen = PRESETS[preset]
-    power = band_power(
-        recording,
-        band=chosen.band if band is None else band,
-        order=chosen.order if order is None else order,
-        window=chosen.window if isinstance(window, EllipsisType) else window,
-        step=chosen.step if isinstance(step, EllipsisType) else step,
-        log=chosen.log if log is None else log,
-        notch=chosen.notch,
-        as_stored=chosen.as_stored,
-        line_frequency=line_frequency,
-        dtype=dtype,
-    )
+    if preset not in POWER_PRESETS:
+        raise UnknownLabelError.of("preset of high gamma", preset, POWER_PRESETS)
+    numbers: dict[str, Any] = {"band": band, "order": order, "log": log}
+    lengths: dict[str, Any] = {"window": window, "step": step}
+    given = {name: value for name, value in numbers.items() if value is not None}
+    given |= {name: value for name, value in lengths.items() if value is not ...}
+    settings = {**POWER_PRESETS[preset], **given}
+    power = band_power(recording, line_frequency=line_frequency, dtype=dtype, **settings)
     return power.assign_attrs(long_name="high-gamma envelope", preset=preset)
 
 

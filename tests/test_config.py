@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hgcube.config import PRESETS, Analysis, Execution, fingerprint, merged, read_study
+from hgcube.config import (
+    POWER_PRESETS,
+    PRESETS,
+    Analysis,
+    Execution,
+    fingerprint,
+    merged,
+    read_study,
+)
 from hgcube.errors import SettingsError, UnknownLabelError, closest
 
 
@@ -22,14 +30,13 @@ def written(folder: Path, text: str) -> Path:
 def test_an_empty_study_is_the_field_preset(tmp_path: Path) -> None:
     analysis, execution = read_study(written(tmp_path, ""))
     assert analysis == Analysis()
-    assert analysis.signal.preset == "field"
     assert execution == Execution()
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_is_valid_and_can_be_overridden(tmp_path: Path, preset: str) -> None:
     plain, _ = read_study(written(tmp_path, f'preset = "{preset}"'))
-    assert plain.signal.preset == preset
+    assert POWER_PRESETS[preset].items() <= plain.signal.model_dump().items()
     text = f'preset = "{preset}"\nseed = 4\n[signal]\norder = 3\n[execution]\nworkers = 2\n'
     changed, execution = read_study(written(tmp_path, text))
     assert (changed.signal.order, changed.seed, execution.workers) == (3, 4, 2)

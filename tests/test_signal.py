@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from hgcube.config import POWER_PRESETS
 from hgcube.epochs import epoch
 from hgcube.errors import CubeError, OptionError, UnknownLabelError
 from hgcube.reference import rereference
-from hgcube.signal import PRESETS, band_power, high_gamma
+from hgcube.signal import band_power, high_gamma
 from tests.oracles import authors_envelope, authors_high_gamma
 from tests.recordings import plain, recording, words
 
@@ -47,7 +48,7 @@ def test_stored_numbers_do_not_depend_on_the_scale():
         high_gamma(cube, preset="authors"), high_gamma(millivolts, preset="authors"), rtol=1e-9
     )
     as_stored = (cube / cube.stored_scale).assign_attrs(cube.attrs | {"units": "as stored"})
-    for preset in PRESETS:
+    for preset in POWER_PRESETS:
         np.testing.assert_allclose(
             high_gamma(cube, preset=preset), high_gamma(as_stored, preset=preset), rtol=1e-6
         )
@@ -92,7 +93,7 @@ def test_line_noise_is_gone_and_the_band_stays():
     assert np.abs(with_tone(120) / 1e-3 - 1).max() < 0.05
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", POWER_PRESETS)
 def test_float32_is_within_1e_4(preset):
     cube = recording()
     double, single = (high_gamma(cube, preset=preset, dtype=d) for d in ("float64", "float32"))

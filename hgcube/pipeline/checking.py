@@ -45,7 +45,7 @@ def _check_encoding(study: Study) -> None:
         # Whether a coordinate to group by exists is known only with the words.
         assign_folds(xr.DataArray(np.zeros(_MANY_WORDS), dims=n.WORD), stated.folds)
     none = np.zeros((0, 0), dtype=bool)
-    for name, solver in stated.solvers.items():
+    for name, solver in stated.enabled.items():
         plan = Plan(
             solver=name,
             testing=none,
@@ -54,6 +54,6 @@ def _check_encoding(study: Study) -> None:
             order_terms=stated.order_terms,
             block=stated.block,
             seed=study.analysis.seed,
-            **solver.model_dump(),
+            **solver.options,
         )
         check_plan(plan)

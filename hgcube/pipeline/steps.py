@@ -21,7 +21,7 @@ from hgcube.io.recording import open_recording
 from hgcube.pipeline import joining
 from hgcube.pipeline.study import Study
 from hgcube.reference import rereference
-from hgcube.signal import high_gamma
+from hgcube.signal import band_power
 from hgcube.speech import voice_onsets
 from hgcube.store import Key, Part, open_part
 
@@ -145,7 +145,7 @@ def _build_high_gamma(study: Study, key: Key) -> Cube:
     recording = _recording(study, key[0])["ieeg"]
     referenced = rereference(recording, settings.pop("reference"))
     line = study.analysis.source.line_frequency
-    return high_gamma(in_blocks(referenced), line_frequency=line, **settings)
+    return band_power(in_blocks(referenced), line_frequency=line, **settings)
 
 
 # epochs -----------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def _result_keys(study: Study) -> list[Key]:
         (subject, space, solver)
         for subject in study.subjects
         for space in sorted(study.analysis.embeddings)
-        for solver in sorted(study.analysis.encoding.solvers)
+        for solver in sorted(study.analysis.encoding.enabled)
     ]
 
 
@@ -253,7 +253,7 @@ def _build_result(study: Study, key: Key) -> Cube:
         order_terms=stated.order_terms,
         block=stated.block,
         seed=seed_of(study.analysis.seed, key),
-        **stated.solvers[key[2]].model_dump(),
+        **stated.solvers[key[2]].options,
     )
 
 

@@ -132,7 +132,7 @@ def _gaps(store: Path, ledger: dict[Part, Entry], analysis: Analysis) -> list[Ga
 def _expected(ledger: dict[Part, Entry], analysis: Analysis) -> list[Part]:
     """Return the parts that the settings ask for, of every subject with a recording."""
     subjects = sorted({key[0].partition("_")[0] for key in made(ledger, "recordings")})
-    spaces, solvers = sorted(analysis.embeddings), sorted(analysis.encoding.solvers)
+    spaces, solvers = sorted(analysis.embeddings), sorted(analysis.encoding.enabled)
     parts: list[Part] = [("epochs", (s, t)) for s in subjects for t in ("mean", "windows")]
     parts += [("features", (x, s)) for x in spaces for s in subjects]
     return parts + [("results", (s, x, v)) for s in subjects for x in spaces for v in solvers]

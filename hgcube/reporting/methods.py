@@ -6,7 +6,6 @@ from typing import Any
 
 from hgcube.config import Analysis, Epochs, Signal, SolverSettings
 from hgcube.reporting.contents import Contents
-from hgcube.signal import PRESETS
 
 TOY = ("toy", "template", "untrained", "random", "nothing")
 
@@ -29,7 +28,7 @@ def methods(analysis: Analysis, level: float) -> list[str]:
         _signal(analysis.signal),
         _epochs(analysis.epochs),
         _encoding(analysis),
-        *(_solver(name, solver) for name, solver in analysis.encoding.solvers.items()),
+        *(_solver(name, solver) for name, solver in analysis.encoding.enabled.items()),
         _inference(analysis, level),
     ]
 
@@ -59,11 +58,10 @@ def _signal(signal: Signal) -> str:
     log = "natural logarithm taken" if signal.log else "no logarithm"
     auto = signal.reference == "auto"
     reference = "bipolar where the names allow it, else none" if auto else signal.reference
-    preset = PRESETS[signal.preset]
-    scale = "of the numbers as stored" if preset.as_stored else "in volts"
-    notch = "before" if preset.notch == "first" else "after"
+    scale = "of the numbers as stored" if signal.as_stored else "in volts"
+    notch = "before" if signal.notch == "first" else "after"
     return (
-        f"High gamma: preset {signal.preset}, {scale}, re-reference {reference}, "
+        f"High gamma {scale}, re-reference {reference}, "
         f"{low:g}-{high:g} Hz, Butterworth order {signal.order}, line harmonics stopped {notch} "
         f"the band-pass, Hilbert envelope, {windows}, {log}."
     )

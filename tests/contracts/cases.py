@@ -9,12 +9,13 @@ from typing import Any
 
 import xarray as xr
 
+from hgcube.config import POWER_PRESETS
 from hgcube.embeddings import embed
 from hgcube.encoding import encode
 from hgcube.epochs import epoch
 from hgcube.quality import electrode_problems, mark_problems
 from hgcube.reference import SCHEMES, rereference
-from hgcube.signal import PRESETS, high_gamma
+from hgcube.signal import high_gamma
 from tests.recordings import plain, power, recording, words
 
 Cubes = Mapping[str, xr.DataArray]
@@ -184,7 +185,7 @@ CASES: list[Case] = [
             bare=_bare_with_line,
             **_FROM_RECORDING,
         )
-        for preset in PRESETS
+        for preset in POWER_PRESETS
         for dtype in ("float64", "float32")
     ),
     *(

@@ -38,13 +38,14 @@ USED_BY: dict[str, tuple[object, set[str]]] = {
     "source.audio": ("audio.wav", {"recordings"}),
     "source.audio_offset": (0.5, {"recordings"}),
     "source.line_frequency": (60.0, {"recordings", "high_gamma"}),
-    "signal.preset": ("authors", {"high_gamma"}),
     "signal.reference": ("none", {"high_gamma"}),
     "signal.band": ((60.0, 150.0), {"high_gamma"}),
     "signal.order": (3, {"high_gamma"}),
     "signal.window": (0.1, {"high_gamma"}),
     "signal.step": (0.02, {"high_gamma"}),
     "signal.log": (False, {"high_gamma"}),
+    "signal.notch": ("last", {"high_gamma"}),
+    "signal.as_stored": (True, {"high_gamma"}),
     "signal.dtype": ("float32", {"high_gamma"}),
     "speech.threshold": (0.2, {"recordings"}),
     "speech.minimum_duration": (0.1, {"recordings"}),
@@ -60,6 +61,7 @@ USED_BY: dict[str, tuple[object, set[str]]] = {
     "encoding.references": (("mean_word",), {"results"}),
     "encoding.order_terms": (5, {"results"}),
     "encoding.block": (5, {"results"}),
+    "encoding.solvers.ridge.enabled": (False, set()),  # fewer parts, each as before
     "encoding.solvers.ridge.standardize": (False, {"results"}),
     "encoding.solvers.ridge.alpha": (0.1, {"results"}),
     "encoding.solvers.ridge.l1_ratio": (0.9, {"results"}),
@@ -97,6 +99,9 @@ def changed(leaf: str) -> Analysis:
 def kind_of(name: str) -> str:
     kind, *_, last = name.split("/")
     return f"epochs/{last}" if kind == "epochs" else kind
+
+
+FEWER_PARTS = ("source.subjects", "encoding.solvers.ridge.enabled")
 
 
 def below(kinds: set[str]) -> set[str]:
@@ -154,7 +159,7 @@ def handed_over(store: Path, analysis: Analysis) -> dict[str, list[object]]:
         cube.__contains__.return_value = True
         return cube
 
-    stages = ("open_recording", "voice_onsets", "rereference", "high_gamma", "epoch", "embed")
+    stages = ("open_recording", "voice_onsets", "rereference", "band_power", "epoch", "embed")
     study = Study(store, analysis, Execution())
     by_kind: dict[str, list[object]] = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -184,12 +189,12 @@ def test_a_setting_makes_stale_what_uses_it_and_what_is_made_from_it(
     store: Path, leaf: str
 ) -> None:
     expected = below(USED_BY[leaf][1])
-    if leaf == "source.subjects":
+    if leaf in FEWER_PARTS:
         expected = {"verdicts", "tables"}
     assert not_done(store, changed(leaf)) == expected
 
 
-@pytest.mark.parametrize("leaf", [leaf for leaf in USED_BY if leaf not in PLACES])
+@pytest.mark.parametrize("leaf", [leaf for leaf in USED_BY if leaf not in (*PLACES, *FEWER_PARTS)])
 def test_a_setting_reaches_the_stages_of_the_steps_that_declare_it(store: Path, leaf: str) -> None:
     before = handed_over(store, Analysis.model_validate(STATED))
     after = handed_over(store, changed(leaf))

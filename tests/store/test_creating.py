@@ -24,7 +24,8 @@ def test_a_new_store_has_the_defaults(tmp_path: Path) -> None:
 
 def test_a_preset_is_written(tmp_path: Path) -> None:
     analysis, _ = read_study(create(tmp_path / "s", source=tmp_path, preset="paper"))
-    assert analysis.signal.preset == "paper"
+    assert analysis.signal.as_stored
+    assert analysis.signal.window is None
     with pytest.raises(UnknownLabelError, match="'paper'"):
         create(tmp_path / "t", source=tmp_path, preset="papers")
     assert not (tmp_path / "t").exists()
