@@ -96,6 +96,7 @@ class IBIDSEntrypoint(BackendEntrypoint):
         drop_variables: str | Iterable[str] | None = None,
         task: str | None = None,
         subjects: Iterable[str] = (),
+        events: str | None = None,
     ) -> dict[str, xr.Dataset]:
         """Open every recording of the folder.
 
@@ -106,18 +107,23 @@ class IBIDSEntrypoint(BackendEntrypoint):
         drop_variables : str or iterable of str, optional
         task, subjects
             As `hgcube.io.list_recordings`.
+        events : str, optional
+            Own table of words, in which ``{subject}`` and ``{recording}`` are filled in.
 
         Returns
         -------
         dict of str to xarray.Dataset
             By label, sorted, and an empty root.
         """
+        from hgcube.io.events import read_events
         from hgcube.io.recording import read_recording
 
         found = list_recordings(filename_or_obj, task=task, subjects=subjects)
         groups = {"/": xr.Dataset()}
         for label, files in found.items():
-            groups[f"/{label}"] = _without(read_recording(files), drop_variables)
+            own = None if events is None else read_events(files.filled(events))
+            opened = read_recording(files, events=own)
+            groups[f"/{label}"] = _without(opened, drop_variables)
         return groups
 
     def open_datatree(self, filename_or_obj: Any, **options: Any) -> xr.DataTree:

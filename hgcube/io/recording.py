@@ -37,6 +37,7 @@ def open_bids(
     *,
     task: str | None = None,
     subjects: Iterable[str] = (),
+    events: str | None = None,
 ) -> xr.DataTree:
     """Open all recordings of a BIDS folder, on Dask in chunks of 16 electrodes x all time.
 
@@ -51,6 +52,9 @@ def open_bids(
         Only recordings of this task.
     subjects : iterable of str
         Only these subjects.
+    events : str, optional
+        Own table of words (see `hgcube.io.read_events`) where the folder has none; ``{subject}``
+        and ``{recording}`` are filled in.
 
     Returns
     -------
@@ -67,7 +71,9 @@ def open_bids(
     """
     from hgcube.io.engines import IBIDSEntrypoint
 
-    tree = xr.open_datatree(root, engine=IBIDSEntrypoint, task=task, subjects=tuple(subjects))
+    tree = xr.open_datatree(
+        root, engine=IBIDSEntrypoint, task=task, subjects=tuple(subjects), events=events
+    )
     return xr.DataTree.from_dict(
         {label: _on_dask(child.to_dataset()) for label, child in tree.children.items()}
     )

@@ -15,6 +15,7 @@ from hgcube.errors import HgcubeError, StoreError
 from hgcube.store import KEYS, Entry, Part, open_part, part_name, read_ledger
 
 Cube = xr.DataArray | xr.Dataset
+NOTES = ("unit_warning", "unit_disagreement", "event_disagreements")
 LOADED = ("epochs", "tables", "verdicts")
 
 
@@ -45,6 +46,8 @@ class Contents:
     about : dict
         Space to what its embedder says about itself.
     simulated : bool
+    notes : list of str
+        What the readers found odd in the recordings.
     gaps : list of Gap
     """
 
@@ -57,6 +60,7 @@ class Contents:
     epochs: xr.DataArray | None
     about: dict[str, dict[str, Any]] = field(default_factory=dict)
     simulated: bool = False
+    notes: list[str] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
 
 
@@ -88,6 +92,7 @@ def read(store: str | Path) -> Contents:
     verdicts = _dataset(folder, ledger, ("verdicts", ("all",)), gaps)
     electrodes = _dataset(folder, ledger, ("tables", ("electrodes",)), gaps)
     words = _dataset(folder, ledger, ("tables", ("words",)), gaps)
+    recordings = _recordings(folder, ledger, gaps)
     return Contents(
         store=folder,
         analysis=analysis,
@@ -97,7 +102,8 @@ def read(store: str | Path) -> Contents:
         verdicts=verdicts,
         epochs=_epochs(folder, ledger, verdicts, gaps),
         about=_about(folder, ledger, gaps),
-        simulated=_simulated(folder, ledger, gaps),
+        simulated=_any_simulated(recordings),
+        notes=_notes(recordings),
         gaps=list(dict.fromkeys(gaps)),
     )
 
@@ -188,10 +194,28 @@ def _about(store: Path, ledger: dict[Part, Entry], gaps: list[Gap]) -> dict[str,
     return about
 
 
-def _simulated(store: Path, ledger: dict[Part, Entry], gaps: list[Gap]) -> bool:
-    for key in made(ledger, "recordings")[:1]:
-        cube = _open(store, ledger, ("recordings", key), gaps)
-        if isinstance(cube, xr.Dataset):
-            variables = [variable.attrs for variable in cube.data_vars.values()]
-            return any(attrs.get(n.SIMULATED) for attrs in (cube.attrs, *variables))
-    return False
+def _recordings(store: Path, ledger: dict[Part, Entry], gaps: list[Gap]) -> dict[str, xr.Dataset]:
+    opened = {
+        key[0]: _open(store, ledger, ("recordings", key), gaps)
+        for key in made(ledger, "recordings")
+    }
+    return {label: cube for label, cube in opened.items() if isinstance(cube, xr.Dataset)}
+
+
+def _any_simulated(recordings: dict[str, xr.Dataset]) -> bool:
+    return any(
+        attrs.get(n.SIMULATED)
+        for cube in recordings.values()
+        for attrs in (cube.attrs, *(variable.attrs for variable in cube.data_vars.values()))
+    )
+
+
+def _notes(recordings: dict[str, xr.Dataset]) -> list[str]:
+    """Return what the readers had to say about units and words, by recording."""
+    return [
+        f"Recording {label}: {variable.attrs[note]}"
+        for label, cube in recordings.items()
+        for variable in cube.data_vars.values()
+        for note in NOTES
+        if variable.attrs.get(note)
+    ]

@@ -45,7 +45,7 @@ def banners(contents: Contents) -> list[str]:
         trained_on = str(about.get("trained_on", ""))
         if any(word in trained_on.casefold() for word in TOY):
             found.append(f"The embedding {space} was trained on: {trained_on}.")
-    return found
+    return [*found, *contents.notes]
 
 
 def _signal(signal: Signal) -> str:

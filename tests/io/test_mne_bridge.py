@@ -116,6 +116,17 @@ def test_fif_in_a_bids_folder(raw: Any, tmp_path: Path) -> None:
     assert recording["bad"].values.tolist() == [False, False, True, False]
 
 
+def test_a_folder_without_words_takes_a_table_of_its_own(raw: Any, tmp_path: Path) -> None:
+    _write(raw, tmp_path / "bids", "BrainVision")
+    next((tmp_path / "bids").rglob("*_events.tsv")).unlink()
+    with pytest.raises(SourceError, match="words"):
+        hgcube.open_bids(tmp_path / "bids")
+    (tmp_path / "of-07.csv").write_text("onset,duration,text\n2.0,0.5,fiets\n")
+    tree = hgcube.open_bids(tmp_path / "bids", events=str(tmp_path / "of-{subject}.csv"))
+    assert tree["07"]["words"].values.tolist() == ["fiets"]
+    assert tree["07"]["onset"].values.tolist() == [2.0]
+
+
 def test_there_and_back(raw: Any) -> None:
     recording = hgcube.from_mne(raw, subject="09")
     back = hgcube.to_mne(recording)

@@ -123,8 +123,11 @@ def test_toy_embeddings_and_simulations_are_announced_and_escaped(text, tmp_path
     assert "<b>" not in text
     make_store(tmp_path / "s", upto="nothing")
     recording = fake_result()[["observed"]].assign_attrs(simulated=True)
+    recording["observed"].attrs["unit_warning"] = "amplitudes of 3 V in LA1"
     write(tmp_path / "s", "recordings", ("01",), recording)
-    assert "The recordings are simulated" in hgcube.report(tmp_path / "s").read_text()
+    page = hgcube.report(tmp_path / "s").read_text()
+    assert "The recordings are simulated" in page
+    assert "Recording 01: amplitudes of 3 V in LA1" in page
 
 
 @pytest.mark.parametrize(
