@@ -110,7 +110,7 @@ def _inference(analysis: Analysis, level: float) -> str:
         "electrodes; "
         "subjects selected by Benjamini-Hochberg over all subjects and embeddings; electrodes "
         "read only inside selected subjects (Benjamini and Bogomolov 2014). Intervals of skill "
-        "are jackknives over words and cover about .9 where .95 is stated. Skill is "
+        "are jackknives over words and cover less than the stated .95. Skill is "
         "1 - SS(model) / SS(mean word) over held-out words. Scores across electrodes are those "
         "of arXiv 2505.14074 and are high for the mean word alone."
     )
