@@ -86,6 +86,7 @@ def demo(
     folder.mkdir(parents=True, exist_ok=True)
     model = train_toy_fasttext(folder / "fasttext-toy.bin", seed=seed)
     bids = folder / "bids"
+    # `simulate` writes this file last: without it the study was cut short.
     if not (bids / "participants.tsv").exists():
         features = embed(_vocabulary(), "fasttext", model=model, trained_on=_TRAINED_ON)
         simulate(
@@ -95,6 +96,7 @@ def demo(
             features=features,
             skill=_SKILL,
             seed=seed,
+            overwrite=True,
         )
     for preset in presets:
         store = folder / preset

@@ -179,10 +179,11 @@ def simulate(  # noqa: PLR0913
     with _disk_errors(root):
         _clear(root, overwrite)
         sidecars.write_description(root)
-        sidecars.write_participants(root, design)
         sidecars.write_truth_description(root, asdict(design))
         for subject in subjects.values():
             subject.write(root)
+        # Last: who finds it knows that the study is whole.
+        sidecars.write_participants(root, design)
     return root
 
 
@@ -350,6 +351,7 @@ def _clear(root: Path, overwrite: bool) -> None:
             f"{root}, which holds {sorted(path.name for path in root.iterdir())[:5]}",
             "Choose another folder (overwrite=True replaces a previous simulation only)",
         )
+    (root / "participants.tsv").unlink(missing_ok=True)
     for folder in [*root.glob("sub-*"), root / sidecars.DERIVATIVE]:
         shutil.rmtree(folder, ignore_errors=True)
 

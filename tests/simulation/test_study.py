@@ -18,7 +18,7 @@ import pytest
 
 import hgcube
 from hgcube.errors import OptionError, SourceError, UnknownLabelError
-from hgcube.simulation import DUTCH_WORDS
+from hgcube.simulation import DUTCH_WORDS, study
 from hgcube.simulation.design import DEFAULT_ROLES, ELECTRODES_OF_STUDY, Design
 
 
@@ -300,3 +300,22 @@ def test_without_features_nothing_follows_words_and_the_count_is_logged(make, fi
         root = make(n_electrodes=10, roles={"embedding": 0.3, "onset": 0.7})
     assert files(root).truth()["role"].value_counts().to_dict() == {"onset": 7, "silent": 3}
     assert "no features, 3 embedding electrodes left silent" in caplog.text
+
+
+def test_a_study_cut_short_has_no_participants_and_can_be_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"n_subjects": 2, "n_words": 4, "n_electrodes": 3, "audio_frequency": 4000.0}
+    write = study._Subject.write
+
+    def dies(self: study._Subject, root: Path) -> None:
+        if self.label == "02":
+            raise KeyboardInterrupt
+        write(self, root)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(study._Subject, "write", dies)
+        hgcube.simulate(tmp_path / "bids", **small)
+    assert not (tmp_path / "bids" / "participants.tsv").exists()
+    hgcube.simulate(tmp_path / "bids", overwrite=True, **small)
+    assert (tmp_path / "bids" / "participants.tsv").exists()
