@@ -43,6 +43,7 @@ POSITION = "position"
 
 # Attributes
 SAMPLING_FREQUENCY = "sampling_frequency"
+AUDIO_TIME_START = "audio_time_start"
 LINE_FREQUENCY = "line_frequency"
 SIMULATED = "simulated"
 

@@ -234,6 +234,30 @@ def sampling_frequency(cube: xr.DataArray, dim: str = n.TIME) -> float:
     return float(stated)
 
 
+def audio_axis(n_samples: int, sampling_frequency: float, start: float) -> xr.Coordinates:
+    """Return the coordinate `audio_time` in s: a range, not an array in memory.
+
+    Parameters
+    ----------
+    n_samples : int
+    sampling_frequency : float
+        Hz.
+    start : float
+        s between the first iEEG sample and the first audio sample.
+
+    Returns
+    -------
+    xarray.Coordinates
+    """
+    stop = start + n_samples / sampling_frequency
+    index = RangeIndex.linspace(start, stop, n_samples, endpoint=False, dim=n.AUDIO_TIME)
+    axis = xr.Coordinates.from_xindex(index)
+    axis[n.AUDIO_TIME].attrs.update(
+        {"units": n.SECOND, n.SAMPLING_FREQUENCY: float(sampling_frequency)}
+    )
+    return axis
+
+
 def passed_on(cube: xr.DataArray, *attributes: str) -> dict[str, Any]:
     """Return those of `attributes` that `cube` has: the few that a stage hands on by name."""
     return {name: cube.attrs[name] for name in attributes if name in cube.attrs}

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from xarray.indexes import RangeIndex
 
 from hgcube import names as n
 from hgcube.errors import SourceError
-from hgcube.schema import finish
+from hgcube.schema import audio_axis, finish
 
 _LOG = logging.getLogger("hgcube")
 _STANDARD_RATES = (8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000, 96000)
@@ -36,13 +35,8 @@ def audio_cube(samples: xr.Variable, sampling_frequency: float, start: float) ->
     xarray.DataArray
         Kind ``audio``; ``audio_time`` in s is a range, not an array in memory.
     """
-    stop = start + samples.size / sampling_frequency
-    index = RangeIndex.linspace(start, stop, samples.size, endpoint=False, dim=n.AUDIO_TIME)
-    cube = xr.DataArray(samples, coords=xr.Coordinates.from_xindex(index))
-    cube[n.AUDIO_TIME].attrs.update(
-        {"units": n.SECOND, n.SAMPLING_FREQUENCY: float(sampling_frequency)}
-    )
-    return finish(cube, "audio")
+    axis = audio_axis(samples.size, sampling_frequency, start)
+    return finish(xr.DataArray(samples, coords=axis), "audio")
 
 
 def guess_rate(n_samples: int, duration: float, path: Path) -> float:

@@ -142,7 +142,7 @@ def _high_gamma_settings(study: Study, _key: Key) -> dict[str, Any]:
 
 def _build_high_gamma(study: Study, key: Key) -> Cube:
     settings = study.analysis.signal.model_dump()
-    recording = _recording(study, key[0])["ieeg"]
+    recording = _dataset(study, "recordings", key)["ieeg"]
     referenced = rereference(recording, settings.pop("reference"))
     line = study.analysis.source.line_frequency
     return band_power(in_blocks(referenced), line_frequency=line, **settings)
@@ -169,7 +169,7 @@ def _build_epochs(study: Study, key: Key) -> Cube:
     each = [
         epoch(
             _array(study, "high_gamma", (label,)),
-            _recording(study, label)["words"],
+            _dataset(study, "recordings", (label,))["words"],
             lock=stated.lock,
             target=target,
             lags=lags,
@@ -200,7 +200,7 @@ def _build_features(study: Study, key: Key) -> Cube:
     space, subject = key
     family, options = study.embedding(space)
     each = [
-        embed(_recording(study, label)["words"], family, space=space, **options)
+        embed(_dataset(study, "recordings", (label,))["words"], family, space=space, **options)
         for label in study.recordings_of(subject)
     ]
     return joining.along_words(each)
@@ -287,11 +287,6 @@ def _stored_results(study: Study, done: list[Key]) -> list[xr.Dataset]:
 def _dataset(study: Study, kind: str, key: Key) -> xr.Dataset:
     part = open_part(study.store, kind, key)
     return part if isinstance(part, xr.Dataset) else part.to_dataset()
-
-
-def _recording(study: Study, label: str) -> xr.Dataset:
-    opened = open_part(study.store, "recordings", (label,), without=("audio", "audio_time"))
-    return opened if isinstance(opened, xr.Dataset) else opened.to_dataset()
 
 
 def _array(study: Study, kind: str, key: Key) -> xr.DataArray:

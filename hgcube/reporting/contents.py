@@ -150,7 +150,7 @@ def _open(store: Path, ledger: dict[Part, Entry], part: Part, gaps: list[Gap]) -
     if key not in made(ledger, kind):
         return None
     try:
-        cube = open_part(store, kind, key, without=("audio", n.AUDIO_TIME))
+        cube = open_part(store, kind, key)
         return cube.load() if kind in LOADED else cube
     except HgcubeError as error:
         why, do = f"expected {error.expected}, got {error.got}", error.do

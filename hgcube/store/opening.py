@@ -7,6 +7,7 @@ from typing import Literal, overload
 
 import xarray as xr
 
+from hgcube import names as n
 from hgcube import schema
 from hgcube.errors import OptionError, StoreError, UnknownLabelError
 from hgcube.schema import SCHEMA_VERSION
@@ -123,9 +124,7 @@ def open_results(
     return xr.DataTree.from_dict(parts)
 
 
-def open_part(
-    store: str | Path, kind: str, key: Key, *, without: tuple[str, ...] = ()
-) -> xr.DataArray | xr.Dataset:
+def open_part(store: str | Path, kind: str, key: Key) -> xr.DataArray | xr.Dataset:
     """Open one part by its exact key; see `open_cube`.
 
     Parameters
@@ -133,8 +132,6 @@ def open_part(
     store : path
     kind : str
     key : tuple of str
-    without : tuple of str
-        Variables that are not even looked at. The labels of an audio axis are 100 MB.
 
     Returns
     -------
@@ -156,12 +153,11 @@ def open_part(
         raise StoreError(
             f"{name} in {store}", entry.error or "its folder is gone", "Mend it and 'hgcube run' it"
         )
-    opened = xr.open_zarr(path, chunks=None, consolidated=False, drop_variables=without)
+    opened = xr.open_zarr(path, chunks=None, consolidated=False)
     _check_identity(opened, entry, name)
     lazy = {variable: _cut(opened[variable].variable) for variable in opened.data_vars}
-    dataset: xr.Dataset = opened.assign_coords(opened.coords.to_dataset().load().coords).assign(
-        lazy
-    )
+    loaded = opened.assign_coords(opened.coords.to_dataset().load().coords)
+    dataset = _with_audio_axis(loaded.assign(lazy))
     if len(lazy) == 1 and kind in schema.SPECS:
         (only,) = dataset.data_vars.values()
         return only
@@ -220,6 +216,15 @@ def _check_identity(opened: xr.Dataset, entry: Entry, name: str) -> None:
             f"a part with {stored}",
             "It was made by other settings or copied in by hand: run 'hgcube run' again",
         )
+
+
+def _with_audio_axis(dataset: xr.Dataset) -> xr.Dataset:
+    """Make the axis that the attributes of the audio state, as a range."""
+    if "audio" not in dataset or n.AUDIO_TIME_START not in dataset["audio"].attrs:
+        return dataset
+    audio = dataset["audio"]
+    start, rate = (audio.attrs.pop(name) for name in (n.AUDIO_TIME_START, n.SAMPLING_FREQUENCY))
+    return dataset.assign_coords(schema.audio_axis(audio.size, rate, start))
 
 
 def _cut(variable: xr.Variable) -> xr.Variable:

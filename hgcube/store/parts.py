@@ -19,14 +19,17 @@ import numpy as np
 import xarray as xr
 import zarr
 from dask.delayed import Delayed, delayed
+from xarray.indexes import RangeIndex
 from zarr.codecs import BloscCodec
 
 from hgcube import __version__, chunks
+from hgcube import names as n
 from hgcube.errors import StoreError
-from hgcube.schema import SCHEMA_VERSION, SPECS, check
+from hgcube.schema import SCHEMA_VERSION, SPECS, audio_axis, check
 from hgcube.store.ledger import Entry, Key, part_name, write_entry
 
 PARTIAL = ".partial-"
+_AXIS_TOLERANCE = 1e-12  # s
 _COMPRESSED = ("recordings", "high_gamma", "epochs", "features", "results")
 
 
@@ -211,7 +214,22 @@ def _dataset(cube: xr.DataArray | xr.Dataset, kind: str) -> xr.Dataset:
         if variable.dtype.kind in "UO"
     }
     coords = {name: texts.pop(name) for name in dataset.coords if name in texts}
-    return dataset.assign(texts).assign_coords(coords).drop_encoding()
+    return _audio_axis_stated(dataset.assign(texts).assign_coords(coords).drop_encoding())
+
+
+def _audio_axis_stated(dataset: xr.Dataset) -> xr.Dataset:
+    """State start and rate of the audio axis where they say all: its labels are 100 MB."""
+    index = dataset.xindexes.get(n.AUDIO_TIME)
+    if "audio" not in dataset or not isinstance(index, RangeIndex):
+        return dataset
+    labels, start = dataset[n.AUDIO_TIME], float(index.start)
+    rate = float(labels.attrs.get(n.SAMPLING_FREQUENCY, 1 / index.step))
+    axis = audio_axis(index.size, rate, start)[n.AUDIO_TIME]
+    ends = axis[-1:].values, labels[-1:].values
+    if axis.attrs != labels.attrs or not np.allclose(*ends, rtol=0, atol=_AXIS_TOLERANCE):
+        return dataset
+    stated = {n.AUDIO_TIME_START: start, n.SAMPLING_FREQUENCY: rate}
+    return dataset.drop_vars(n.AUDIO_TIME).assign(audio=lambda d: d["audio"].assign_attrs(stated))
 
 
 def _planned(dataset: xr.Dataset, kind: str) -> xr.Dataset:
