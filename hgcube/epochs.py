@@ -61,8 +61,8 @@ def epoch(
     xarray.DataArray
         Kind ``epochs``: (word, electrode[, lag]), as lazy as `power`, in its units or, with a
         baseline, ``"ln(V/V)"``. Rows of words that reach beyond the recording are NaN and flagged
-        ``"outside"``, those without a voice onset NaN and ``"silent"``; both are counted in the
-        log.
+        ``"outside"``, those without a voice onset NaN and ``"silent"``; words that a table marks
+        (flag ``"bad: reason"``) are NaN and in no baseline. All are counted in the log.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def epoch(
     onsets = _onsets(words, lock)
     offsets = _edges(lags, step, target)
     inside = _inside(onsets, offsets, power)
-    bounds = _positions(power, np.where(inside, onsets, np.nan), offsets)
+    bounds = _positions(power, np.where(inside & ~_bad(words), onsets, np.nan), offsets)
     core = {n.WORD: len(onsets), n.LAG: len(offsets) - 1}
     if target == "mean":
         del core[n.LAG]
@@ -188,12 +188,13 @@ def _baseline(
             f"baseline={baseline} with units {units!r}",
             'Use high_gamma(..., log=True), or baseline=None (baseline = "none" in study.toml)',
         )
-    bounds = _positions(power, _onsets(words, "display"), np.asarray(baseline, dtype=np.float64))
+    displays = _onsets(words, "display")[~_bad(words)]
+    bounds = _positions(power, displays, np.asarray(baseline, dtype=np.float64))
     starts, stops = bounds[:, 0], bounds[:, 1]
     if not (starts < stops).any():
         raise OptionError(
             "a baseline (begin, end) in s after the display with samples in it",
-            f"none in {baseline} for {words.size} words",
+            f"none in {baseline} for {displays.size} words",
             "Use for example baseline=(-0.5, 0.0)",
         )
     return starts[starts < stops], stops[starts < stops]
@@ -208,7 +209,8 @@ def _flags(
     where: str,
 ) -> xr.DataArray:
     silent = np.isnan(onsets) & (lock == "voice")
-    for name, marked in ((_OUTSIDE, ~inside & ~silent), (_SILENT, silent)):
+    bad = _bad(words)
+    for name, marked in ((_OUTSIDE, ~inside & ~silent), (_SILENT, silent), ("marked bad", bad)):
         if marked.any():
             first = words.values[marked][:3].tolist()
             _LOG.warning(
@@ -217,6 +219,14 @@ def _flags(
             )
     new = np.where(silent, _SILENT, np.where(inside, "", _OUTSIDE)).tolist()
     return xr.DataArray(added_flags(words, n.FLAG, n.WORD, new), dims=n.WORD)
+
+
+def _bad(words: xr.DataArray) -> np.ndarray[Any, Any]:
+    """Return which words a table marks as bad."""
+    if n.FLAG not in words.coords:
+        return np.zeros(words.size, dtype=bool)
+    flags = [str(flag).split(";") for flag in words[n.FLAG].values]
+    return np.array([any(part.startswith(f"{n.BAD}:") for part in flag) for flag in flags])
 
 
 def _where(power: xr.DataArray, target: str) -> str:

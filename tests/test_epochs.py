@@ -85,6 +85,23 @@ def test_words_outside_or_silent_stay_as_rows_of_nan(caplog):
     assert shown.flag.values.tolist() == [""] * 4
 
 
+@pytest.mark.parametrize("target", ["windows", "mean"])
+def test_words_marked_bad_are_in_no_row_and_no_baseline(target, caplog):
+    cube = power().assign_attrs(units="ln(V)")
+    spoken = words(onsets=[0.9, 2.0, 3.2])
+    marks = text_array(["", "early;bad: coughed", "badly spelt"])
+    marked = spoken.assign_coords(flag=("word", marks))
+    settings = {"target": target, "lags": (0.0, 0.5), "baseline": (-0.4, 0.0)}
+    with caplog.at_level(logging.WARNING, "hgcube"):
+        epochs = epoch(cube, marked, **settings)
+    assert np.isnan(epochs[1]).all()
+    assert epochs.flag.values.tolist() == marks.tolist()
+    assert "1 of 3 words are marked bad and NaN" in caplog.text
+    without = epoch(cube, spoken.isel(word=[0, 2]), **settings)
+    np.testing.assert_array_equal(epochs[[0, 2]], without)
+    assert np.abs(epoch(cube, spoken, **settings)[[0, 2]] - without).max() > 1e-6
+
+
 def test_a_word_displayed_at_the_first_sample_is_inside():
     spoken = words(onsets=[0.0, 1.0], delay=None)
     epochs = epoch(power(), spoken, lock="display", target="mean", lags=(0.0, 1.0))

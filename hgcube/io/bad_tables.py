@@ -48,14 +48,14 @@ def mark_electrodes(recording: xr.Dataset, path: str | Path) -> xr.Dataset:
         if name not in marked:
             raise UnknownLabelError.of(f"electrode name in {path}", name, names)
         bad[marked[name]] = True
-        texts[marked[name]] = reason
+        texts[marked[name]] = joined_flags(texts[marked[name]], reason)
     return recording.assign_coords(
         {n.BAD: (n.ELECTRODE, bad), n.BAD_REASON: (n.ELECTRODE, text_array(texts))}
     )
 
 
 def mark_words(recording: xr.Dataset, path: str | Path) -> xr.Dataset:
-    """Add ``bad: reason`` to the flags of words from a table.
+    """Add ``bad: reason`` to the flags of words from a table; `hgcube.epoch` leaves them out.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def mark_words(recording: xr.Dataset, path: str | Path) -> xr.Dataset:
         if not len(where):
             raise UnknownLabelError.of(f"word in {path}", word, texts)
         for index in where:
-            flags[index] = joined_flags(flags[index], f"bad: {reason}")
+            flags[index] = joined_flags(flags[index], f"{n.BAD}: {reason}")
     return recording.assign_coords({n.FLAG: (n.WORD, text_array(flags))})
 
 
