@@ -6,6 +6,7 @@ The truth that was planted is read once, at the very end, to say what was found.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from hgcube.schema import text_array
 from hgcube.simulation import DUTCH_GROUPS, DUTCH_WORDS, simulate
 from hgcube.store import open_results
 
+_LOG = logging.getLogger("hgcube")
 _TEMPLATES = (
     "de {0} en de {1}",
     "ik zie {0} bij {1} en {2}",
@@ -87,7 +89,9 @@ def demo(
     model = train_toy_fasttext(folder / "fasttext-toy.bin", seed=seed)
     bids = folder / "bids"
     # `simulate` writes this file last: without it the study was cut short.
-    if not (bids / "participants.tsv").exists():
+    if (bids / "participants.tsv").exists():
+        _LOG.warning("%s is there already: its recordings are used as they are", bids)
+    else:
         features = embed(_vocabulary(), "fasttext", model=model, trained_on=_TRAINED_ON)
         simulate(
             bids,

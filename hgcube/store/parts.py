@@ -297,11 +297,12 @@ def _finish(store: Path, entry: Entry, partial: Path, started: float, _writes: l
     final = store / part_name(entry.kind, entry.key)
     with full_disk_is_clear(str(final)):
         digest, size = checksum(partial)
+        outdated = final.with_name(f"{PARTIAL}outdated-{final.name}-{uuid4().hex[:8]}")
         if final.exists():
-            outdated = final.with_name(f"{PARTIAL}outdated-{final.name}-{uuid4().hex[:8]}")
             final.replace(outdated)
-            shutil.rmtree(outdated)
         partial.replace(final)
+        # Only now: between the two renames nothing slow may happen.
+        shutil.rmtree(outdated, ignore_errors=True)
         seconds = round(time.time() - started, 3)
         done = replace(entry, checksum=digest, bytes=size, seconds=seconds)
         write_entry(store, done)
