@@ -317,6 +317,7 @@ STEPS: tuple[Step, ...] = (
         keys=lambda study: [(subject, target) for subject in study.subjects for target in TARGETS],
         needs=_epoch_needs,
         settings=_epoch_settings,
+        revision=2,  # words marked bad are left out
         build=_build_epochs,
         sizes=lambda study, key: _dims(study.sizes_of(key[0]), "electrode", "time"),
     ),

@@ -297,3 +297,28 @@ def test_a_path_that_cannot_be_written_is_one_message(
         main(arguments)
     assert stopped.value.code == 2
     assert "absent" in capsys.readouterr().err
+
+
+def test_tables_of_bad_electrodes_and_words_reach_the_fits(bids: Path, tmp_path: Path) -> None:
+    folder = new_store(tmp_path / "store", bids)
+    tree = hgcube.open_bids(bids, subjects=["01"])
+    word = str(tree["01"]["words"].values[3])
+    (folder / "words.tsv").write_text(f"subject\tword\treason\n01\t{word}\tcoughed\n")
+    (folder / "contacts.tsv").write_text("subject\tname\treason\n01\tLA2\tnoisy\n")
+    tables = (
+        'bad_words = "words.tsv"\nbad_electrodes = "contacts.tsv"\n[signal]\nreference = "none"'
+    )
+    settings = f'[source]\nroot = "{bids}"\nsubjects = ["01"]\n{tables}\n{STUDY}'
+    (folder / "study.toml").write_text(settings)
+    assert hgcube.run(folder, scheduler="synchronous", progress=False).complete
+    result = hgcube.open_cube(folder, "results", subject="01", space="random", solver="ridge")
+    assert "bad: coughed" in result["flag"].values[3]
+    fitted = {
+        str(name.item()): int(count)
+        for name, count in zip(result["name"], result["n_words"], strict=True)
+    }
+    assert fitted["LA2"] == 0
+    others = [count for name, count in fitted.items() if count and name != "LA2"]
+    assert others
+    assert max(others) <= N_WORDS - 1
+    assert result["prediction"].isel(word=3).isnull().all()
