@@ -1,0 +1,46 @@
+"""Loading compiled kernels: numba compiles them once per machine, and a first run says so."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+_LOG = logging.getLogger("hgcube")
+
+
+@cache
+def announced(name: str) -> ModuleType:
+    """Import a module of compiled kernels; say so where they are still to be compiled.
+
+    Parameters
+    ----------
+    name : str
+        Module below `hgcube.kernels`; importing it loads numba, which takes a while.
+
+    Returns
+    -------
+    module
+    """
+    module = importlib.import_module(f"hgcube.kernels.{name}")
+    if not _on_disk(module):
+        _LOG.warning(
+            "compiling %s: some seconds, once per machine and version", name.replace("_", " ")
+        )
+    return module
+
+
+def _on_disk(module: ModuleType) -> bool:
+    """Tell whether numba's cache holds every kernel of the module."""
+    from numba.core.dispatcher import Dispatcher
+
+    own = [
+        kernel
+        for kernel in vars(module).values()
+        if isinstance(kernel, Dispatcher) and kernel.__module__ == module.__name__
+    ]
+    return all(
+        any(Path(kernel.stats.cache_path).glob(f"*{kernel.__name__}-*.nbi")) for kernel in own
+    )
