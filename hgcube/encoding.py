@@ -28,6 +28,7 @@ _LOG = logging.getLogger("hgcube")
 _OUTPUTS: dict[str, tuple[str, ...]] = {
     "prediction": (n.PREDICTOR, n.WORD),
     "chosen_alpha": (n.FOLD,),
+    "chosen_l1_ratio": (n.FOLD,),
     "alpha_max": (n.FOLD,),
     "n_nonzero": (n.FOLD,),
     "collapsed": (),
@@ -53,6 +54,7 @@ def encode(  # noqa: PLR0913
     standardize: str | bool = "fold",
     alpha: float | None = None,
     l1_ratio: float = 0.5,
+    inner: int | None = 10,
     references: tuple[str, ...] = (n.MEAN_WORD, n.ORDER),
     order_terms: int = 6,
     permutations: int = 0,
@@ -80,9 +82,11 @@ def encode(  # noqa: PLR0913
         too, made from the training words' features alone; labels never enter it.
     alpha : float, optional
         Penalty as in `hgcube.kernels.designs.Design`. None: chosen inside each fold for each
-        electrode, by inner leave-one-out (ridge) or five inner folds (elastic net).
+        electrode, by inner leave-one-out (ridge) or `inner` folds (elastic net).
     l1_ratio : float
         Of the elastic net, in (0, 1].
+    inner : int, optional
+        Contiguous folds of a fold's training words that judge the penalties; each word when None.
     references : tuple of str
         Of ``mean_word`` (always there), ``order``, ``previous_word``; on the same folds.
     order_terms : int
@@ -136,8 +140,9 @@ def encode(  # noqa: PLR0913
         training=training,
         predictors=predictors,
         standardize=standardize,
-        alpha=alpha,
-        l1_ratio=l1_ratio,
+        alphas=None if alpha is None else (alpha,),
+        l1_ratios=(l1_ratio,),
+        inner=inner,
         order_terms=order_terms,
         permutations=permutations,
         block=block,
@@ -177,7 +182,6 @@ def _fitted(epochs: xr.DataArray, features: xr.DataArray, plan: Plan) -> xr.Data
     fitted = xr.Dataset(dict(zip(outputs, arrays, strict=True))).assign_coords(
         {n.PREDICTOR: text_array(plan.predictors), n.FOLD: np.arange(sizes[n.FOLD])}
     )
-    fitted["chosen_l1_ratio"] = fitted["chosen_alpha"] * 0.0 + _l1_ratio(plan)
     return _with_null_max(fitted, plan) if plan.nulls else fitted
 
 
@@ -298,11 +302,11 @@ def _coords(epochs: xr.DataArray, features: xr.DataArray, solver: str) -> dict[s
 
 
 def _settings(plan: Plan) -> dict[str, object]:
-    fixed = plan.alpha if plan.alpha is not None else "mean eigenvalue of XX'"
+    fixed = plan.alphas[0] if plan.alphas is not None else "mean eigenvalue of XX'"
     return {
         "solver": plan.solver,
         "scaling": plan.standardize or "none",
-        "alpha": "nested" if plan.alpha is None else plan.alpha,
+        "alpha": "nested" if plan.alphas is None else plan.alphas[0],
         "l1_ratio": _l1_ratio(plan),
         "order_terms": plan.order_terms,
         "order_in_model": int(SOLVERS[plan.solver].order_in_model and plan.order_terms > 0),
@@ -314,7 +318,7 @@ def _settings(plan: Plan) -> dict[str, object]:
 
 
 def _l1_ratio(plan: Plan) -> float:
-    return plan.l1_ratio if SOLVERS[plan.solver].sparse else 0.0
+    return plan.l1_ratios[0] if SOLVERS[plan.solver].sparse else 0.0
 
 
 def _counts(epochs: xr.DataArray, features: xr.DataArray, plan: Plan) -> dict[str, int]:

@@ -14,6 +14,10 @@ Mask = npt.NDArray[np.bool_]
 # Below this share of the largest value, what varies is rounding.
 ROUNDING = 1e-12
 
+# The elastic net's own candidates of alpha * l1_ratio, in standardised units: at 1 every model is
+# its reference, as correlations are at most 1.
+PENALTIES = np.geomspace(1.0, 0.03, 10)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
@@ -29,13 +33,22 @@ class Design:
         Words that a fold predicts and words that it is fitted on.
     standardize : {"fold", "all_words", False}
         z-score the features on the training words of each fold, once on all words (without
-        labels), or not at all.
-    alpha : float, optional
-        scikit-learn's penalty on the scale after standardisation: both solvers minimise
+        labels), or not at all. Unless False, the elastic net's targets are divided by their sd
+        in the training words.
+    alphas : tuple of float, optional
+        Candidate penalties, falling, on the scale after standardisation: a solver minimises
         ``1/(2n) |y - Fb - Xw|^2 + alpha (l1_ratio |w|_1 + (1 - l1_ratio)/2 |w|^2)`` over the n
-        training words. Chosen inside each fold when None.
-    l1_ratio : float
-        Of the elastic net; ridge takes it as 0.
+        training words (scikit-learn's parametrization). The solver's own grid when None.
+    l1_ratios : tuple of float
+        Candidates, crossed with the penalties; ridge takes one, as 0.
+    inner : int, optional
+        Contiguous folds of the training words that judge the candidates; leave-one-out when None.
+    max_active : int, optional
+        A candidate with more non-zero coefficients than this on a fold's training words, and
+        every weaker one after it, is not a candidate of that fold.
+    components : int or float, optional
+        Principal components of the (standardised) training features that replace them: their
+        number, or the share of the variance that they must hold.
     """
 
     features: Array
@@ -43,32 +56,46 @@ class Design:
     testing: Mask
     training: Mask
     standardize: str | bool
-    alpha: float | None = None
-    l1_ratio: float = 0.5
+    alphas: tuple[float, ...] | None = None
+    l1_ratios: tuple[float, ...] = (0.5,)
+    inner: int | None = None
+    max_active: int | None = None
+    components: float | int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fit:
-    """What a solver found.
+class Path:
+    """What a solver found for every candidate, strongest first.
 
     Parameters
     ----------
-    added : (word, target) float64
+    alpha : (candidate, fold) float64
+        Penalties.
+    l1_ratio : (candidate,) float64
+        0 for ridge.
+    added : (candidate, word, target) float64
         What the penalised part adds to the unpenalised prediction of each held-out word.
-    alpha, alpha_max, n_nonzero : (fold, target) float64
-        Penalty used, smallest penalty with no coefficient, non-zero coefficients.
+    n_nonzero : (candidate, fold, target) float64
+        Non-zero coefficients.
+    l1_max : (fold, target) float64
+        Smallest alpha * l1_ratio without a non-zero coefficient; inf for ridge.
+    errors : (candidate, fold, target) float64
+        Sums of squared inner errors on the fold's training words, in squared units of the
+        target; inf where `max_active` excludes the candidate, 0 if there is one candidate.
     not_converged : (target,) int64
         Fits that stopped before their tolerance.
     """
 
-    added: Array
     alpha: Array
-    alpha_max: Array
+    l1_ratio: Array
+    added: Array
     n_nonzero: Array
+    l1_max: Array
+    errors: Array
     not_converged: npt.NDArray[np.int64]
 
 
-Fitter = Callable[[Array], Fit]
+Fitter = Callable[[Array], Path]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +105,7 @@ class Solver:
     Parameters
     ----------
     prepare : callable
-        `Design` -> fitter; the fitter takes targets (word, target) and returns a `Fit`.
+        `Design` -> fitter; the fitter takes targets (word, target) and returns a `Path`.
     order_in_model : bool
         The model holds the order regressors, unpenalised, beside the features.
     sparse : bool
@@ -185,6 +212,80 @@ def splits(design: Design) -> Iterator[tuple[int, Split]]:
                     standardize=strict,
                 ),
             )
+
+
+def inner_splits(design: Design, part: Split) -> Iterator[Split]:
+    """Yield the inner folds that judge the candidates of a fold, standardised as the fold is."""
+    features = scaled_on_all_words(design)
+    n_words = len(part.train)
+    for test in np.array_split(part.train, min(design.inner or n_words, n_words)):
+        yield split(
+            features,
+            design.unpenalized,
+            np.setdiff1d(part.train, test),
+            test,
+            standardize=design.standardize == "fold",
+        )
+
+
+def elastic_candidates(design: Design) -> tuple[Array, Array]:
+    """Return alpha and l1_ratio (candidate,) of the elastic net: l1_ratio by l1_ratio.
+
+    Parameters
+    ----------
+    design : Design
+
+    Returns
+    -------
+    alpha, l1_ratio : (candidate,) float64
+        `Design.alphas`, or `PENALTIES` / l1_ratio where it states none; alpha falls.
+    """
+    pairs = [
+        (alpha, l1_ratio)
+        for l1_ratio in design.l1_ratios
+        for alpha in (PENALTIES / l1_ratio if design.alphas is None else design.alphas)
+    ]
+    alpha, l1_ratio = np.array(pairs).T
+    return alpha, l1_ratio
+
+
+def to_alpha(l1: float, l2: float, n_words: int) -> tuple[float, float]:
+    """Convert the penalties of ``|y - Xw|^2 + l1 |w|_1 + l2 |w|^2`` to scikit-learn's.
+
+    Parameters
+    ----------
+    l1, l2 : float
+        Not both 0.
+    n_words : int
+        Training words.
+
+    Returns
+    -------
+    alpha, l1_ratio : float
+
+    Examples
+    --------
+    >>> alpha, l1_ratio = to_alpha(1.0, 0.0, 100)
+    >>> alpha * l1_ratio
+    0.005
+    """
+    return (l1 / 2 + l2) / n_words, l1 / (l1 + 2 * l2)
+
+
+def from_alpha(alpha: float, l1_ratio: float, n_words: int) -> tuple[float, float]:
+    """Convert scikit-learn's penalties to those of ``|y - Xw|^2 + l1 |w|_1 + l2 |w|^2``.
+
+    Parameters
+    ----------
+    alpha, l1_ratio : float
+    n_words : int
+        Training words.
+
+    Returns
+    -------
+    l1, l2 : float
+    """
+    return 2 * n_words * alpha * l1_ratio, n_words * alpha * (1 - l1_ratio)
 
 
 def baseline(unpenalized: Array, testing: Mask, training: Mask) -> Array:

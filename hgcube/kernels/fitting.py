@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hgcube import names as n
-from hgcube.kernels.designs import ROUNDING, Array, Design, Fit, Mask
+from hgcube.kernels.choice import Choice, choose
+from hgcube.kernels.designs import ROUNDING, Array, Design, Mask
 from hgcube.kernels.order import order_regressors
 from hgcube.kernels.permutations import QUANTILES, on_words, permutation_table, refitted_null
 from hgcube.kernels.plan import Plan
@@ -34,11 +35,11 @@ def fit_targets(targets: Array, features: Array, *, plan: Plan) -> Outputs:
     Returns
     -------
     dict of str to array
-        Target first: ``prediction`` (target, predictor, word); ``chosen_alpha``, ``alpha_max``,
-        ``n_nonzero`` (target, fold); ``collapsed``, ``n_words``, ``not_converged`` (target,);
-        with permutations also ``studentized_r``, ``p_value`` (target, null), ``null_quantile``
-        (target, null, quantile), ``permuted`` (target, null, permutation). NaN (-inf in
-        ``permuted``) where nothing was fitted.
+        Target first: ``prediction`` (target, predictor, word); ``chosen_alpha``,
+        ``chosen_l1_ratio``, ``alpha_max``, ``n_nonzero`` (target, fold); ``collapsed``,
+        ``n_words``, ``not_converged`` (target,); with permutations also ``studentized_r``,
+        ``p_value`` (target, null), ``null_quantile`` (target, null, quantile), ``permuted``
+        (target, null, permutation). NaN (-inf in ``permuted``) where nothing was fitted.
     """
     out = _empty(plan, len(targets))
     known = np.isfinite(targets) & np.isfinite(features).all(axis=1)
@@ -62,6 +63,7 @@ def _empty(plan: Plan, n_targets: int) -> Outputs:
     shapes: dict[str, tuple[int, ...]] = {
         "prediction": (len(plan.predictors), n_words),
         "chosen_alpha": (n_folds,),
+        "chosen_l1_ratio": (n_folds,),
         "alpha_max": (n_folds,),
         "n_nonzero": (n_folds,),
         "studentized_r": (n_nulls,),
@@ -101,28 +103,31 @@ class _Group:
             testing=self.plan.testing,
             training=self.plan.training,
             standardize=self.plan.standardize,
-            alpha=self.plan.alpha,
-            l1_ratio=self.plan.l1_ratio,
+            alphas=self.plan.alphas,
+            l1_ratios=self.plan.l1_ratios,
+            inner=self.plan.inner,
         )
 
     def reference(self, name: str) -> Array:
         """Return the matrix (word, word) of a reference's held-out predictions."""
         return REFERENCES[name](self.order, self.plan.testing, self.plan.training)
 
-    def fit(self) -> tuple[Fit, Array]:
-        """Return the model's fit and its predictions (word, target)."""
+    def fit(self) -> tuple[Choice, npt.NDArray[np.int64], Array]:
+        """Return what the model chose, its unfinished fits, and its predictions (word, target)."""
         solver = SOLVERS[self.plan.solver]
-        fit = solver.prepare(self.design(with_order=solver.order_in_model))(self.targets)
+        path = solver.prepare(self.design(with_order=solver.order_in_model))(self.targets)
+        groups = np.arange(self.targets.shape[1])
+        choice = choose(path, self.targets, self.plan.testing, self.plan.training, groups)
         under = self.reference(n.ORDER if solver.order_in_model else n.MEAN_WORD)
-        return fit, under @ self.targets + fit.added
+        return choice, path.not_converged, under @ self.targets + choice.added
 
     def null(self, kind: str) -> tuple[Array, Array, Array, Array]:
         """Return studentised r, p, quantiles and permuted r of one null, target last."""
         adjusted = kind == n.ORDER_ADJUSTED
         design = self.design(with_order=adjusted)
         solver = SOLVERS[self.plan.solver]
-        if design.alpha is None and solver.null_alpha is not None:
-            design = replace(design, alpha=solver.null_alpha(design))
+        if design.alphas is None and solver.null_alpha is not None:
+            design = replace(design, alphas=(solver.null_alpha(design),))
         fitter = solver.prepare(design)
         table = permutation_table(
             len(self.used),
@@ -131,7 +136,7 @@ class _Group:
             seed=self.plan.seed,
         )
         null = refitted_null(
-            lambda columns: fitter(columns).added,
+            lambda columns: fitter(columns).added[0],
             self.reference(n.ORDER if adjusted else n.MEAN_WORD),
             design.unpenalized @ np.linalg.pinv(design.unpenalized),
             self.targets,
@@ -142,7 +147,7 @@ class _Group:
 
 def _write(out: Outputs, members: npt.NDArray[np.intp], used: Mask, group: _Group) -> None:
     plan = group.plan
-    fit, predicted = group.fit()
+    choice, not_converged, predicted = group.fit()
     rows = [
         predicted if name == n.MODEL else group.reference(name) @ group.targets
         for name in plan.predictors
@@ -152,16 +157,17 @@ def _write(out: Outputs, members: npt.NDArray[np.intp], used: Mask, group: _Grou
     )
     tested = plan.testing.any(axis=1)
     for name, values in (
-        ("chosen_alpha", fit.alpha),
-        ("alpha_max", fit.alpha_max),
-        ("n_nonzero", fit.n_nonzero),
+        ("chosen_alpha", choice.alpha),
+        ("chosen_l1_ratio", choice.l1_ratio),
+        ("alpha_max", choice.alpha_max),
+        ("n_nonzero", choice.n_nonzero),
     ):
         out[name][np.ix_(members, tested)] = values[tested].T
     spread = group.targets.std(axis=0)
     flat = spread <= ROUNDING * np.abs(group.targets).max(axis=0)
-    out["collapsed"][members] = flat | (np.abs(fit.added).max(axis=0) <= ROUNDING * spread)
+    out["collapsed"][members] = flat | (np.abs(choice.added).max(axis=0) <= ROUNDING * spread)
     out["n_words"][members] = used.sum()
-    out["not_converged"][members] = fit.not_converged
+    out["not_converged"][members] = not_converged
     for number, kind in enumerate(plan.nulls):
         for name, values in zip(
             ("studentized_r", "p_value", "null_quantile", "permuted"), group.null(kind), strict=True

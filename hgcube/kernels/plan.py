@@ -25,7 +25,7 @@ class Plan:
     testing, training : (fold, word) bool
     predictors : tuple of str
         "model" and the references, in the order of the result.
-    standardize, alpha, l1_ratio
+    standardize, alphas, l1_ratios, inner
         As in `Design`.
     order_terms : int
         Cosines of reading order.
@@ -38,8 +38,9 @@ class Plan:
     training: Mask
     predictors: tuple[str, ...]
     standardize: str | bool
-    alpha: float | None
-    l1_ratio: float
+    alphas: tuple[float, ...] | None
+    l1_ratios: tuple[float, ...]
+    inner: int | None
     order_terms: int
     permutations: int
     block: int
@@ -98,15 +99,18 @@ def check_plan(plan: Plan) -> None:
 
 
 def _check_penalty(plan: Plan) -> None:
-    if plan.alpha is not None and not 0 < plan.alpha < np.inf:
-        raise OptionError(
-            "alpha > 0", repr(plan.alpha), "Give a positive penalty, or None to choose it"
-        )
-    if not 0 <= plan.l1_ratio <= 1:
-        raise OptionError("l1_ratio from 0 to 1", repr(plan.l1_ratio), "Correct it")
-    if SOLVERS[plan.solver].sparse and plan.l1_ratio == 0:
-        raise OptionError("l1_ratio > 0", f"0 with {plan.solver!r}", "Use solver='ridge'")
-    if plan.permutations and plan.alpha is None and SOLVERS[plan.solver].null_alpha is None:
+    for alpha in plan.alphas or ():
+        if not 0 < alpha < np.inf:
+            raise OptionError(
+                "alpha > 0", repr(alpha), "Give a positive penalty, or None to choose it"
+            )
+    sparse = SOLVERS[plan.solver].sparse
+    for l1_ratio in plan.l1_ratios:
+        if not 0 <= l1_ratio <= 1:
+            raise OptionError("l1_ratio from 0 to 1", repr(l1_ratio), "Correct it")
+        if sparse and l1_ratio == 0:
+            raise OptionError("l1_ratio > 0", f"0 with {plan.solver!r}", "Use solver='ridge'")
+    if plan.permutations and plan.alphas is None and SOLVERS[plan.solver].null_alpha is None:
         raise OptionError(
             f"a penalty fixed beforehand for the null of {plan.solver!r}",
             f"alpha=None with permutations={plan.permutations}",

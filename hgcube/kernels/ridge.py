@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from hgcube.kernels.designs import (
     ROUNDING,
     Array,
     Design,
-    Fit,
     Fitter,
+    Path,
     Split,
     leaves_one_out,
     scaled_on_all_words,
@@ -26,7 +25,7 @@ from hgcube.kernels.designs import (
 
 # Candidate penalties, in multiples of XX's mean eigenvalue over n; the upper end shrinks the model
 # to nothing.
-MULTIPLES = np.logspace(-2, 4, 13)
+MULTIPLES = np.logspace(4, -2, 13)
 
 InnerErrors = Callable[[Array, int], Array]
 
@@ -43,10 +42,9 @@ def prepare(design: Design) -> Fitter:
     Returns
     -------
     callable
-        Targets (word, target) -> `Fit`. Without `alpha` each fold and target takes, of
-        `MULTIPLES` times `null_alpha`, the penalty with the smallest inner leave-one-out error
-        on the fold's training words. With `standardize` "fold" that mean eigenvalue, too, is
-        of the fold's training words.
+        Targets (word, target) -> `Path`. Without `alphas` the candidates are `MULTIPLES` times
+        `null_alpha`; with `standardize` "fold" that mean eigenvalue, too, is of the fold's
+        training words.
     """
     alphas = _candidates(design)
     shared = design.standardize != "fold" and leaves_one_out(design.testing, design.training)
@@ -76,8 +74,8 @@ def null_alpha(design: Design) -> float:
 def _candidates(design: Design) -> Array:
     """Return the penalties (penalty, fold) to choose from."""
     n_folds = len(design.testing)
-    if design.alpha is not None:
-        return np.full((1, n_folds), design.alpha)
+    if design.alphas is not None:
+        return np.repeat(np.array(design.alphas, dtype=float)[:, None], n_folds, axis=1)
     scale = np.ones(n_folds)
     if design.standardize == "fold":
         for fold, part in splits(design):
@@ -170,36 +168,21 @@ def _refitted(design: Design, alphas: Array) -> tuple[Array, InnerErrors]:
 
 def _fit(
     design: Design, alphas: Array, added: Array, inner_errors: InnerErrors, targets: Array
-) -> Fit:
-    chosen, sums = _choose(design, added, inner_errors, targets)
+) -> Path:
     shape = (len(design.testing), targets.shape[1])
-    return Fit(
-        added=sums,
-        alpha=alphas[chosen, np.arange(len(chosen))[:, None]],
-        alpha_max=np.broadcast_to(np.inf, shape),
-        n_nonzero=np.broadcast_to(float(_n_varying(design.features)), shape),
+    errors = np.zeros((len(alphas), *shape))
+    if len(alphas) > 1:
+        for index in range(len(alphas)):
+            errors[index] = inner_errors(targets, index)
+    return Path(
+        alpha=alphas,
+        l1_ratio=np.zeros(len(alphas)),
+        added=added @ targets,
+        n_nonzero=np.broadcast_to(float(_n_varying(design.features)), errors.shape),
+        l1_max=np.broadcast_to(np.inf, shape),
+        errors=errors,
         not_converged=np.zeros(shape[1], dtype=np.int64),
     )
-
-
-def _choose(
-    design: Design, added: Array, inner_errors: InnerErrors, targets: Array
-) -> tuple[npt.NDArray[np.intp], Array]:
-    """Return the chosen penalty (fold, target) and the added prediction (word, target)."""
-    chosen = np.zeros((len(design.testing), targets.shape[1]), dtype=np.intp)
-    sums = added[0] @ targets
-    if len(added) == 1:
-        return chosen, sums
-    fold_of = design.testing.argmax(axis=0)
-    smallest = inner_errors(targets, 0)
-    for index in range(1, len(added)):
-        errors = inner_errors(targets, index)
-        # Ties go to the larger penalty.
-        better = errors <= smallest
-        smallest = np.where(better, errors, smallest)
-        chosen[better] = index
-        sums = np.where(better[fold_of], added[index] @ targets, sums)
-    return chosen, sums
 
 
 def _n_varying(features: Array) -> int:

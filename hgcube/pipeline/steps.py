@@ -343,6 +343,7 @@ STEPS: tuple[Step, ...] = (
         settings=_result_settings,
         build=_build_result,
         sizes=_result_sizes,
+        revision=2,  # one grid of penalties in standardised units
     ),
     Step(
         kind="verdicts",

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from hgcube.kernels import ridge
+from hgcube.kernels.choice import added_predictions
 from hgcube.kernels.designs import Design, baseline
 from hgcube.kernels.order import order_regressors
 from hgcube.kernels.permutations import on_words, permutation_table, refitted_null
@@ -47,23 +48,33 @@ def setting(n_words, n_features, rng, terms):
         testing=testing,
         training=~testing,
         standardize="all_words",
-        alpha=1.0,
+        alphas=(1.0,),
     )
     reference = baseline(free, testing, ~testing)
     return design, reference, free @ np.linalg.pinv(free)
+
+
+def added_by_ridge(design):
+    fitter = ridge.prepare(design)
+
+    def added(columns):
+        groups = np.arange(columns.shape[1])
+        masks = design.testing, design.training
+        return added_predictions(fitter(columns), columns, *masks, groups)
+
+    return added
 
 
 def test_null_equals_a_loop_of_refits(rng):
     design, reference, smooth = setting(20, 5, rng, 2)
     targets = design.features[:, :2] + rng.standard_normal((20, 2)) + 30
     table = permutation_table(20, 40, block=10, seed=1)
-    fitter = ridge.prepare(design)
-    null = refitted_null(lambda y: fitter(y).added, reference, smooth, targets, table)
+    null = refitted_null(added_by_ridge(design), reference, smooth, targets, table)
     for target, y in enumerate(targets.T):
         fitted = smooth @ y
 
         def r(values):
-            added = ridge.prepare(design)(values[:, None]).added[:, 0]
+            added = added_by_ridge(design)(values[:, None])[:, 0]
             return fold_corrected_r(added, values - reference @ values)
 
         loop = np.array([r(fitted + (y - fitted)[order]) for order in table])
@@ -107,15 +118,14 @@ def false_positives(rng, n_sets, n_words, permutations, *, drift, nested=False):
             **{
                 **vars(design),
                 "features": design.features + trend,
-                "alpha": None if nested else 1.0,
+                "alphas": None if nested else (1.0,),
             }
         )
         targets = rng.standard_normal((n_words, 1)) + trend
         table = permutation_table(
             n_words, permutations, block=10 if drift else None, seed=int(rng.integers(2**32))
         )
-        fitter = ridge.prepare(design)
-        null = refitted_null(lambda y, fit=fitter: fit(y).added, reference, smooth, targets, table)
+        null = refitted_null(added_by_ridge(design), reference, smooth, targets, table)
         hits += null.p_value[0] <= 0.05
     return hits
 

@@ -7,6 +7,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from hgcube.kernels import ridge
+from hgcube.kernels.choice import choose
 from hgcube.kernels.designs import Design, baseline, leaves_one_out
 from hgcube.kernels.order import order_regressors
 
@@ -54,6 +55,13 @@ def mean_eigenvalue(features, unpenalized):
     return np.trace(maker @ features @ features.T) / (n_words - n_free) / n_words
 
 
+def fitted(design, targets):
+    """The choice of each target for itself, and the path it was made from."""
+    path = ridge.prepare(design)(targets)
+    groups = np.arange(targets.shape[1])
+    return choose(path, targets, design.testing, design.training, groups), path
+
+
 def predictions(design, fit, targets):
     return baseline(design.unpenalized, design.testing, design.training) @ targets + fit.added
 
@@ -73,7 +81,7 @@ def test_baseline_is_least_squares_per_fold(design, targets):
 
 @pytest.mark.parametrize("alpha", [0.01, 1.0, 30.0])
 def test_leave_one_out_equals_refitting(design, targets, alpha):
-    fit = ridge.prepare(replace(design, alpha=alpha))(targets)
+    fit, _ = fitted(replace(design, alphas=(alpha,)), targets)
     found = predictions(design, fit, targets)
     features = scaled(design.features)
     for word in range(WORDS):
@@ -86,17 +94,19 @@ def test_leave_one_out_equals_refitting(design, targets, alpha):
 
 
 def test_closed_form_equals_the_refitting_route(design, targets, monkeypatch):
-    closed = ridge.prepare(design)(targets)
+    closed, path = fitted(design, targets)
     monkeypatch.setattr(ridge, "leaves_one_out", lambda *_: False)
-    refitted = ridge.prepare(design)(targets)
+    refitted, again = fitted(design, targets)
+    np.testing.assert_allclose(path.errors, again.errors, rtol=1e-10)
+    np.testing.assert_allclose(path.added, again.added, atol=1e-10)
     np.testing.assert_allclose(closed.added, refitted.added, atol=1e-10)
     np.testing.assert_allclose(closed.alpha, refitted.alpha)
     assert len(np.unique(closed.alpha)) > 1
 
 
 def test_alpha_is_on_the_scale_of_scikit_learn(design, targets):
-    plain = replace(design, unpenalized=np.ones((WORDS, 1)), standardize="fold", alpha=0.7)
-    found = predictions(plain, ridge.prepare(plain)(targets), targets)
+    plain = replace(design, unpenalized=np.ones((WORDS, 1)), standardize="fold", alphas=(0.7,))
+    found = predictions(plain, fitted(plain, targets)[0], targets)
     train = np.delete(np.arange(WORDS), 3)
     features = scaled(design.features, train)
     oracle = Ridge(alpha=0.7 * len(train)).fit(features[train], targets[train])
@@ -106,7 +116,7 @@ def test_alpha_is_on_the_scale_of_scikit_learn(design, targets):
 @pytest.mark.parametrize("standardize", ["all_words", False, "fold"])
 def test_nested_choice_equals_brute_force(design, targets, standardize):
     design = replace(design, standardize=standardize)
-    fit = ridge.prepare(design)(targets)
+    fit, _ = fitted(design, targets)
     found = predictions(design, fit, targets)
     for word in (0, 7, WORDS - 1):
         train = np.delete(np.arange(WORDS), word)
@@ -133,7 +143,7 @@ def test_nested_choice_equals_brute_force(design, targets, standardize):
                 for alpha in grid
             ]
         )
-        assert grid[0] < grid[errors.argmin(axis=0)].max() < grid[-1]
+        assert grid[0] > grid[errors.argmin(axis=0)].max() > grid[-1]
         best = grid[errors.argmin(axis=0)]
         np.testing.assert_allclose(fit.alpha[word], best, rtol=1e-12)
         for target, alpha in enumerate(best):
@@ -158,10 +168,10 @@ def test_leave_two_out_errors_equal_brute_force(design, targets):
 @pytest.mark.parametrize("standardize", ["all_words", "fold"])
 def test_held_out_value_does_not_reach_its_own_fold(design, targets, standardize):
     design = replace(design, standardize=standardize)
-    before = ridge.prepare(design)(targets)
+    before, _ = fitted(design, targets)
     changed = targets.copy()
     changed[4] += 1000
-    after = ridge.prepare(design)(changed)
+    after, _ = fitted(design, changed)
     np.testing.assert_allclose(after.alpha[4], before.alpha[4])
     np.testing.assert_allclose(after.added[4], before.added[4], atol=1e-9)
     assert np.abs(after.added - before.added).max() > 1
