@@ -256,6 +256,34 @@ def export(
 
 
 @app.command()
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes; not to be quoted.")] = False,
+    only: Labels = None,
+    share: Annotated[float, typer.Option(help="Of the study's targets.")] = 1.0,
+    json: Annotated[Path | None, typer.Option(help="File to write as well.")] = None,
+) -> None:
+    """Measure speed and memory beside other programs, on synthetic features.
+
+    The rows are leave_one_out, standardized, grid, high_gamma and threads; study, which takes
+    hours, is run with --only study.
+    """
+    from hgcube import benchmarking
+
+    measured = benchmarking.bench(only or (), quick=quick, share=share)
+    for name, fact in benchmarking.machine().items():
+        typer.echo(f"{name}: {fact}")
+    for name, why in benchmarking.absent().items():
+        typer.echo(f"left out: {name} ({why})")
+    typer.echo(f"\n{benchmarking.TITLE}\n{benchmarking.header()}")
+    rows = []
+    for row in measured:
+        typer.echo(benchmarking.line(row))
+        rows.append(row)
+    if json is not None:
+        benchmarking.write_json(json, rows)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from hgcube import __version__

@@ -20,7 +20,7 @@ from hgcube.variables import describe
 HEAVY = ("torch", "mne", "panel", "gensim", "distributed", "transformers", "sklearn", "h5py")
 COMMANDS = {
     *("demo", "simulate", "init", "run", "plan", "status"),
-    *("query", "verify", "report", "export", "version"),
+    *("query", "verify", "report", "export", "bench", "version"),
 }
 
 
