@@ -222,6 +222,17 @@ class TestTuning:
         assert "not reached" in made.note
         assert made.verdict == ""
 
+    def test_one_that_fails_costs_its_row_only(self, fold) -> None:
+        def solve(given, penalty, tolerance):
+            raise RuntimeError("no memory\nat line 7")
+
+        problem = make_problem(12, 5, n_words=16, seed=3)
+        cell = leave_one_out.Cell.of(problem, fold, PENALTY, standardize=False, seconds=1e-4)
+        bad, good = cell.rows("grid", {"bad": Peer(solve=solve), KERNEL: PEERS[KERNEL]}, TINY)
+        assert math.isnan(bad.theirs)
+        assert bad.note == "failed: RuntimeError: no memory"
+        assert good.theirs > 0
+
 
 class TestTiming:
     def test_calls_take_turns_and_slow_ones_have_one(self, monkeypatch) -> None:

@@ -13,7 +13,7 @@ from hgcube.benchmarking.peers import FIT, PEERS, Peer
 from hgcube.benchmarking.problems import Fold, Penalty, Problem, make_fold, make_problem
 from hgcube.benchmarking.table import Row
 from hgcube.benchmarking.timing import Effort, cpu_seconds, medians, targets_for
-from hgcube.benchmarking.tuning import GAP, tune
+from hgcube.benchmarking.tuning import GAP, Tuned, tune
 from hgcube.kernels.designs import Path
 from hgcube.kernels.solvers import SOLVERS
 
@@ -148,13 +148,12 @@ class Cell:
             for against, peer in peers.items()
             if not peer.missing
         }
-        calls = {"": self.ours, **{against: one.call for against, one in tuned.items()}}
-        seconds = medians(calls, effort.repeats)
+        calls = {against: one.call for against, one in tuned.items() if not one.failure}
+        seconds = medians({"": self.ours, **calls}, effort.repeats)
         n_words, n_features = self.problem.features.shape
         fits = self.problem.targets.shape[1] * n_words
-        unfinished = f"; {self.not_converged} of ours not converged" if self.not_converged else ""
         for against, one in tuned.items():
-            theirs = seconds[against] / one.n_targets * 1e6
+            theirs = seconds.get(against, math.nan) / one.n_targets * 1e6
             yield Row(
                 name=name,
                 work=f"p {n_features}, l1 {self.penalty.l1:g}, {self.n_nonzero:.1f} non-zero",
@@ -162,10 +161,14 @@ class Cell:
                 ours=seconds[""] / fits * 1e6,
                 theirs=theirs if one.gap <= GAP else math.nan,
                 unit="us",
-                note=f"gap {one.gap:.0e} at tolerance {one.tolerance:.0e}"
-                + ("" if one.gap <= GAP else f": not reached in {theirs:.0f} us")
-                + unfinished,
+                note=self._note(one, theirs),
             )
+
+    def _note(self, tuned: Tuned, theirs: float) -> str:
+        reached = f"gap {tuned.gap:.1e} at tolerance {tuned.tolerance:.0e}"
+        missed = "" if tuned.gap <= GAP else f", not reached in {theirs:.0f} us"
+        ours = f"; {self.not_converged} of ours not converged" if self.not_converged else ""
+        return (tuned.failure or reached + missed) + ours
 
 
 def fit_all_folds(problem: Problem, penalty: Penalty, *, standardize: bool) -> Path:

@@ -14,7 +14,7 @@ from hgcube.benchmarking.timing import PATIENCE, cpu_seconds, targets_for
 GAP = 1e-6
 """Largest relative duality gap of any target."""
 
-TOLERANCES = tuple(10.0 ** -(place / 2) for place in range(6, 26))
+TOLERANCES = tuple(10.0 ** -(place / 2) for place in range(6, 32))
 """From loose to tight; each peer gets the first that brings every target within `GAP`."""
 
 
@@ -29,12 +29,15 @@ class Tuned:
     n_targets : int
     tolerance, gap : float
         As given, and as reached.
+    failure : str
+        The error that it raised, if it did.
     """
 
     call: Callable[[], object]
     n_targets: int
     tolerance: float
     gap: float
+    failure: str = ""
 
 
 def tune(peer: Peer, fold: Fold, penalty: Penalty, seconds: float) -> Tuned:
@@ -50,7 +53,20 @@ def tune(peer: Peer, fold: Fold, penalty: Penalty, seconds: float) -> Tuned:
     Returns
     -------
     Tuned
+        Also of a peer that raises an error: other people's mistakes cost a row, not the table.
     """
+    try:
+        return _tuned(peer, fold, penalty, seconds)
+    except Exception as error:
+        failure = f"failed: {type(error).__name__}: {error}".splitlines()[0]
+        return Tuned(call=_nothing, n_targets=1, tolerance=0.0, gap=math.inf, failure=failure)
+
+
+def _nothing() -> None:
+    """Stand for the call of a peer that failed."""
+
+
+def _tuned(peer: Peer, fold: Fold, penalty: Penalty, seconds: float) -> Tuned:
     few = fold.first(peer.batch or 4)
     # What a first call compiles or imports is not its speed.
     peer.solve(few, penalty, TOLERANCES[0])
