@@ -8,16 +8,13 @@ from typing import Any
 import numpy as np
 from scipy import fft, signal
 
-from hgcube.kernels.windows import segment_means
+from hgcube.kernels.compiled import announced
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Indices = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 STOP_HALF_WIDTH = 2.0
 """Half the width of a band-stop around a line harmonic, in Hz."""
-
-_ROWS = 8
-"""Electrodes filtered at once: enough for SciPy's batched FFT, few enough to bound memory."""
 
 _FLAT = 1e-12
 """A row whose residual after detrending is smaller than this part of its size is rounding."""
@@ -84,35 +81,18 @@ def butterworth(
 
 def shortest(filters: Sequence[Floats]) -> int:
     """Return the fewest samples that `filters` can be run over (the odd padding of SciPy)."""
-    return max(3 * (2 * len(sections) + 1) for sections in filters) + 1
+    return max(map(_padding, filters)) + 1
 
 
-def detrend(signals: Floats) -> Floats:
-    """Return rows minus their least-squares line; a row that is a line becomes exactly zero.
-
-    Parameters
-    ----------
-    signals : numpy.ndarray of float64, shape (rows, samples)
-        Finite.
-
-    Returns
-    -------
-    numpy.ndarray, shape (rows, samples)
-    """
-    ramp = np.linspace(-1.0, 1.0, signals.shape[1])
-    centred: Floats = signals - signals.mean(axis=1, keepdims=True)
-    slope = (centred * ramp).sum(axis=1, keepdims=True) / (ramp @ ramp)
-    centred -= slope * ramp
-    size = np.abs(signals).max(axis=1)
-    centred[np.abs(centred).max(axis=1) <= _FLAT * size] = 0.0
-    return centred
+def _padding(sections: Floats) -> int:
+    return 3 * (2 * len(sections) + 1)
 
 
-def envelope(signals: Floats) -> Floats:
-    """Return the amplitude of the analytic signal of each row.
+def quadrature(signals: Floats) -> Floats:
+    """Return the Hilbert transform of each row, by two real transforms: irfft(-i rfft x).
 
-    Equal to ``abs(scipy.signal.hilbert(signals, n)[..., :samples])`` with n the next length that
-    has no prime factor above 5, by two real transforms: sqrt(x^2 + irfft(-i rfft x)^2).
+    The imaginary part of ``scipy.signal.hilbert(signals, n)``, with n the next length that has no
+    prime factor above 5.
 
     Parameters
     ----------
@@ -120,20 +100,16 @@ def envelope(signals: Floats) -> Floats:
 
     Returns
     -------
-    numpy.ndarray, shape (rows, samples)
-        The dtype of `signals`.
+    numpy.ndarray of the same dtype, shape (rows, n)
     """
-    samples = signals.shape[1]
-    length = fft.next_fast_len(samples, real=True)
+    length = fft.next_fast_len(signals.shape[1], real=True)
     spectrum = fft.rfft(signals, length, axis=1)
     spectrum *= -1j
     spectrum[:, 0] = 0
     if length % 2 == 0:
         spectrum[:, -1] = 0
-    quadrature = fft.irfft(spectrum, length, axis=1, overwrite_x=True)[:, :samples]
-    squares = signals * signals
-    squares += quadrature * quadrature
-    return np.sqrt(squares, out=squares)
+    transformed: Floats = fft.irfft(spectrum, length, axis=1, overwrite_x=True)
+    return transformed
 
 
 def band_envelope(
@@ -145,13 +121,13 @@ def band_envelope(
     log: bool,
     dtype: np.dtype[Any],
 ) -> Floats:
-    """Return the band envelope of each row, a few rows at a time.
+    """Return the band envelope of each row, eight rows at a time.
 
     Parameters
     ----------
     signals : numpy.ndarray, shape (electrodes, samples)
     scale : numpy.ndarray, shape (electrodes,)
-        Each row is divided by it first.
+        Each envelope is divided by the size of it, as if its signal had been divided first.
     filters : sequence of numpy.ndarray
         Second-order sections, run forward and backward in this order, always in float64.
     windows : tuple of two numpy.ndarray of int, optional
@@ -164,28 +140,55 @@ def band_envelope(
     Returns
     -------
     numpy.ndarray of `dtype`, shape (electrodes, windows or samples)
-        All NaN for a row with a value that is not finite; other rows do not feel it.
+        All NaN for a row with a value that is not finite. Rows do not feel each other, to the last
+        bit.
     """
-    length = signals.shape[1] if windows is None else len(windows[0])
-    power = np.full((signals.shape[0], length), np.nan, dtype=dtype)
-    for first in range(0, signals.shape[0], _ROWS):
-        rows = slice(first, first + _ROWS)
-        # one order of summation, however the recording lies in memory
-        block = signals[rows].astype(np.float64, order="C") / scale[rows, np.newaxis]
-        finite = np.isfinite(block).all(axis=1)
-        if finite.any():
-            power[rows][finite] = _finite_power(block[finite], filters, windows, dtype)
-    return np.log(power, out=np.full_like(power, np.nan), where=power > 0) if log else power
+    lanes = announced("lanes")
+    samples, margin = signals.shape[1], shortest(filters)
+    cascades = [_cascade(sections) for sections in filters]
+    segments = None if windows is None else np.stack(windows, axis=1)
+    power = np.empty((len(signals), samples if segments is None else len(segments)), dtype)
+    buffer = lanes.empty_lanes(samples + 2 * margin)
+    inner = buffer[margin : margin + samples]
+    for first in range(0, len(signals), lanes.LANES):
+        block = slice(first, first + lanes.LANES)
+        count = len(scale[block])
+        # lanes that are left over are computed as well, as zeros
+        inner[:, :count], inner[:, count:] = signals[block].T, 0.0
+        finite = lanes.detrend(inner, _FLAT)
+        for padding, sections, steady in cascades:
+            lanes.zero_phase(buffer, margin, margin + samples, padding, sections, steady)
+        amplitude = _amplitude(inner, segments, count, dtype)
+        amplitude[:, ~finite] = np.nan
+        power[block] = amplitude[:, :count].T / np.abs(scale[block, np.newaxis])
+    return _logarithm(power) if log else power
 
 
-def _finite_power(
-    block: Floats,
-    filters: Sequence[Floats],
-    windows: tuple[Indices, Indices] | None,
-    dtype: np.dtype[Any],
+def _logarithm(power: Floats) -> Floats:
+    positive = power > 0
+    np.log(power, out=power, where=positive)
+    power[~positive] = np.nan
+    return power
+
+
+def _cascade(sections: Floats) -> tuple[int, Floats, Floats]:
+    """Return padding, sections and their steady states, filled up by sections that do nothing."""
+    whole = announced("lanes").SECTIONS
+    idle = np.tile([1.0, 0.0, 0.0, 1.0, 0.0, 0.0], (-len(sections) % whole, 1))
+    steady = np.concatenate([signal.sosfilt_zi(sections), np.zeros((len(idle), 2))])
+    return _padding(sections), np.concatenate([sections, idle]), steady
+
+
+def _amplitude(
+    signals: Floats, segments: Indices | None, count: int, dtype: np.dtype[Any]
 ) -> Floats:
-    block = detrend(block)
-    for sections in filters:
-        block = signal.sosfiltfilt(sections, block, axis=1)
-    amplitude = envelope(block.astype(dtype, copy=False))
-    return amplitude if windows is None else segment_means(amplitude, *windows)
+    """Return the amplitude of the first `count` lanes, in place or as means over segments."""
+    lanes = announced("lanes")
+    for first in range(0, count, lanes.ROWS):
+        rows = signals[:, first : first + lanes.ROWS].T
+        lanes.amplitudes(signals, quadrature(rows.astype(dtype, copy=False)), first)
+    if segments is None:
+        return signals
+    means: Floats = lanes.empty_lanes(len(segments))
+    lanes.means(signals, segments, means)
+    return means

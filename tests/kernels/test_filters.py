@@ -31,43 +31,67 @@ def test_transform_lengths_are_those_of_fftpack(samples):
 
 @settings(deadline=None)
 @given(samples=st.integers(2, 400), seed=st.integers(0, 50))
-def test_envelope_is_that_of_the_analytic_signal(samples, seed):
+def test_quadrature_is_the_imaginary_part_of_the_analytic_signal(samples, seed):
     signals = np.random.default_rng(seed).standard_normal((2, samples))
     length = scipy.fftpack.next_fast_len(samples)
-    expected = np.abs(scipy.signal.hilbert(signals, length, axis=1)[:, :samples])
-    np.testing.assert_allclose(filters.envelope(signals), expected, atol=1e-12)
+    expected = scipy.signal.hilbert(signals, length, axis=1).imag
+    np.testing.assert_allclose(filters.quadrature(signals), expected, atol=1e-12)
 
 
-def test_envelope_of_a_modulated_tone_is_its_modulation():
+def test_quadrature_of_a_modulated_tone_is_a_quarter_behind():
     seconds = np.arange(2000) / 1000
     modulation = 2 + np.sin(2 * np.pi * 3 * seconds)
     tone = (modulation * np.cos(2 * np.pi * 120 * seconds))[np.newaxis]
-    np.testing.assert_allclose(filters.envelope(tone)[0], modulation, atol=1e-9)
+    behind = modulation * np.sin(2 * np.pi * 120 * seconds)
+    np.testing.assert_allclose(filters.quadrature(tone)[0], behind, atol=1e-9)
 
 
-def test_detrend_equals_scipy_and_makes_lines_zero(rng):
-    signals = rng.standard_normal((3, 500)) + np.linspace(4, 9, 500)
-    np.testing.assert_allclose(
-        filters.detrend(signals), scipy.signal.detrend(signals, axis=1), atol=1e-12
-    )
-    lines = np.stack([np.full(500, 3.3e-5), np.linspace(-1e-3, 7e-3, 500), np.zeros(500)])
-    assert (filters.detrend(lines) == 0).all()
+OPTIONS = {
+    "filters": [filters.butterworth((70.0, 170.0), 4, 1024.0)],
+    "windows": None,
+    "log": False,
+    "dtype": np.dtype("float64"),
+}
+
+
+def slow_envelope(signals):
+    for sections in [filters.butterworth((70.0, 170.0), 4, 1024.0)]:
+        signals = scipy.signal.sosfiltfilt(sections, scipy.signal.detrend(signals), axis=1)
+    length = scipy.fftpack.next_fast_len(signals.shape[1])
+    return np.abs(scipy.signal.hilbert(signals, length, axis=1)[:, : signals.shape[1]])
+
+
+@pytest.mark.parametrize("samples", [28, 675, 1201])  # fast lengths: even, odd, even
+@pytest.mark.parametrize("electrodes", [1, 4, 7, 8, 9, 17])
+def test_band_envelope_of_any_count_of_electrodes(rng, samples, electrodes):
+    signals = rng.standard_normal((electrodes, samples)) + rng.uniform(-9, 9, (electrodes, 1))
+    expected = slow_envelope(signals)
+    assert expected.std() > 0.1
+    envelope = filters.band_envelope(signals, np.ones(electrodes), **OPTIONS)
+    np.testing.assert_allclose(envelope, expected, rtol=0, atol=1e-13 * expected.max())
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32", ">f8"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_what_is_stored_and_how_it_lies_in_memory_do_not_matter(rng, dtype, order):
+    signals = (1000 * rng.standard_normal((9, 600))).astype("int16")
+    scale = np.array([1e-6, -1e-6, *np.full(7, 0.25)])
+    stored = np.asarray(signals, dtype=dtype, order=order)
+    stored.flags.writeable = False
+    envelope = filters.band_envelope(stored, scale, **OPTIONS)
+    as_double = filters.band_envelope(signals.astype(np.float64), scale, **OPTIONS)
+    np.testing.assert_array_equal(envelope, as_double)
+    np.testing.assert_allclose(envelope, slow_envelope(signals / scale[:, np.newaxis]), rtol=1e-8)
 
 
 def test_rows_do_not_feel_each_other(rng):
     signals = rng.standard_normal((11, 600))
     signals[4, 17] = np.nan
     signals[9] = np.inf
-    options = {
-        "filters": [filters.butterworth((70.0, 170.0), 4, 1024.0)],
-        "windows": None,
-        "log": False,
-        "dtype": np.dtype("float64"),
-    }
-    together = filters.band_envelope(signals, np.ones(11), **options)
+    together = filters.band_envelope(signals, np.ones(11), **OPTIONS)
     assert np.isnan(together).all(axis=1).tolist() == [i in (4, 9) for i in range(11)]
     for i in (0, 3, 5, 10):
-        alone = filters.band_envelope(signals[i : i + 1], np.ones(1), **options)
+        alone = filters.band_envelope(signals[i : i + 1], np.ones(1), **OPTIONS)
         np.testing.assert_array_equal(alone[0], together[i])
 
 
