@@ -5,14 +5,20 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+
+import dask
 
 from hgcube.config import Execution
 from hgcube.errors import SettingsError
 
 LOCAL_SCHEDULERS = ("synchronous", "threads")
+
+# A process can hold several workers; the last to let go gives back what it had before the first.
+_SETTINGS: list[ExitStack] = []
 
 
 @contextmanager
@@ -21,7 +27,8 @@ def connect(execution: Execution, client: Any = None) -> Iterator[Any]:
 
     In this order: the given client; what ``execution.scheduler`` names (an address, a scheduler
     file, ``"synchronous"`` or ``"threads"``); the client that is open already; a new local
-    cluster of one-thread processes on the loopback interface. Only what was opened here is closed.
+    cluster of one-thread processes on the loopback interface. Only what was opened here is closed,
+    and workers that were there before get their threads back.
 
     Parameters
     ----------
@@ -38,18 +45,19 @@ def connect(execution: Execution, client: Any = None) -> Iterator[Any]:
         If the scheduler cannot be reached.
     """
     if client is not None:
-        yield client
+        with _prepared(client):
+            yield client
     elif execution.scheduler in LOCAL_SCHEDULERS:
-        # A sum that BLAS splits over threads is rounded otherwise than on a worker with one.
-        with one_thread_each():
+        with _task_settings():
             yield None
     elif execution.scheduler:
-        with _remote(execution.scheduler) as opened:
+        with _remote(execution.scheduler) as opened, _prepared(opened):
             yield opened
     elif (ambient := _ambient()) is not None:
-        yield ambient
+        with _prepared(ambient):
+            yield ambient
     else:
-        with _local(execution) as opened:
+        with _local(execution) as opened, _prepared(opened):
             yield opened
 
 
@@ -76,7 +84,6 @@ def _remote(scheduler: str) -> Iterator[Any]:
             "Start one with 'dask scheduler', or leave it out for a local cluster",
         ) from None
     with client:
-        client.register_worker_callbacks(_limit_worker)
         yield client
 
 
@@ -100,28 +107,64 @@ def _local(execution: Execution) -> Iterator[Any]:
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
-        client.register_worker_callbacks(_limit_worker)
         # Ctrl-C reaches every process of the terminal; this one ends its workers itself.
         client.register_worker_callbacks(_ignore_interrupts)
         yield client
 
 
+@contextmanager
+def _prepared(client: Any) -> Iterator[None]:
+    """Give every worker, now or later, the settings of tasks, and its own back at the end."""
+    import distributed
+
+    class Settings(distributed.WorkerPlugin):  # type: ignore[misc]
+        def setup(self, worker: Any) -> None:  # noqa: ARG002 - distributed names it
+            _enter_task_settings()
+
+        def teardown(self, worker: Any) -> None:  # noqa: ARG002
+            _leave_task_settings()
+
+    name = f"hgcube-{uuid4().hex}"
+    client.register_plugin(Settings(), name=name)
+    try:
+        yield
+    finally:
+        if client.status == "running":
+            client.unregister_worker_plugin(name)
+
+
+def _enter_task_settings() -> None:
+    stack = ExitStack()
+    stack.enter_context(_task_settings())
+    _SETTINGS.append(stack)
+
+
+def _leave_task_settings() -> None:
+    _SETTINGS.pop().close()
+
+
+@contextmanager
+def _task_settings() -> Iterator[None]:
+    # What a task computes within itself stays in it.
+    with one_thread_each(), dask.config.set(scheduler="synchronous"):
+        yield
+
+
 def one_thread_each() -> Any:
-    """Give the BLAS and OpenMP pools of this process one thread, as its tasks have.
+    """Give the BLAS and OpenMP pools of this process one thread.
+
+    A sum that BLAS splits over threads is rounded otherwise than on a worker with one.
 
     Returns
     -------
     threadpoolctl.threadpool_limits
         A context that gives the threads back at its end.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    import scipy.linalg  # noqa: F401 - only pools that are loaded can be limited
+    from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1)
 
 
 def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _limit_worker() -> None:
-    one_thread_each()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,19 +11,39 @@ from hgcube.cluster import connect
 from hgcube.config import Execution
 from hgcube.errors import SettingsError
 
-
-class FakeClient:
-    closed = False
-
-    def close(self) -> None:
-        self.closed = True
+KEPT: list[Any] = []
 
 
-def test_a_given_client_is_used_and_left_open() -> None:
-    client = FakeClient()
-    with connect(Execution(scheduler="synchronous"), client) as opened:
-        assert opened is client
-    assert not client.closed
+def take_two_threads() -> None:
+    from threadpoolctl import threadpool_limits
+
+    KEPT.append(threadpool_limits(2))
+
+
+def give_back() -> None:
+    KEPT.pop().restore_original_limits()
+
+
+def test_a_given_client_gets_its_threads_back() -> None:
+    import dask
+    import distributed
+
+    blas_threads()
+    with (
+        distributed.LocalCluster(n_workers=2, processes=False, dashboard_address=None) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        # Only the thread that limited a pool last can limit it again: here, the workers' own.
+        client.run(take_two_threads)
+        assert set(blas_threads()) == {2}
+        with connect(Execution(scheduler="synchronous"), client) as opened:
+            assert opened is client
+            assert set(blas_threads()) == {1}
+            assert dask.config.get("scheduler", None) == "synchronous"
+        assert client.status == "running"
+        assert set(blas_threads()) == {2}
+        assert dask.config.get("scheduler", None) is None
+        client.run(give_back)
 
 
 @pytest.mark.parametrize("scheduler", ["synchronous", "threads"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any
 from hgcube.config import Analysis, Execution, Source, read_study
 from hgcube.io.bids import RecordingFiles, list_recordings
 from hgcube.io.recording import open_recording
+from hgcube.store import part_sizes
 from hgcube.store.ledger import LEDGER, read_json, write_json
 
 _BLOCK = 2**22
@@ -72,7 +74,9 @@ class Study:
         return options.pop("family", space), options
 
     def sizes(self, label: str) -> dict[str, int]:
-        """Return the dims of a recording set; of its signals only a few seconds are read."""
+        """Return the dims of a recording set, stored or else as its files have them."""
+        if stored := part_sizes(self.store, "recordings", (label,)):
+            return stored
         if label not in self._sizes:
             with (
                 _quiet(),
@@ -116,13 +120,17 @@ def open_study(store: str | Path, **execution: Any) -> Study:
 @contextmanager
 def _quiet() -> Iterator[None]:
     # What a reader has to say is said when the recording is read, not also when it is measured.
+    measuring = threading.get_ident()
+
+    def of_others(record: logging.LogRecord) -> bool:
+        return record.thread != measuring
+
     logger = logging.getLogger("hgcube")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.addFilter(of_others)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        logger.removeFilter(of_others)
 
 
 class Identities:

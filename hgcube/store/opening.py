@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal, overload
 
@@ -162,6 +163,26 @@ def open_part(store: str | Path, kind: str, key: Key) -> xr.DataArray | xr.Datas
         (only,) = dataset.data_vars.values()
         return only
     return dataset
+
+
+def part_sizes(store: str | Path, kind: str, key: Key) -> dict[str, int]:
+    """Return the dims of a stored part from its documents alone; none if it is not there.
+
+    Parameters
+    ----------
+    store : path
+    kind : str
+    key : tuple of str
+
+    Returns
+    -------
+    dict of str to int
+    """
+    sizes: dict[str, int] = {}
+    for path in (Path(store) / part_name(kind, key)).glob("*/zarr.json"):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        sizes |= dict(zip(document.get("dimension_names") or (), document["shape"], strict=True))
+    return sizes
 
 
 def _whole(cube: xr.DataArray | xr.Dataset) -> xr.Dataset:
