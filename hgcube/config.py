@@ -104,14 +104,24 @@ class Epochs(_Settings):
     baseline: Annotated[Interval | None, NoneAsText] = (-0.5, 0.0)
 
 
+Penalty = float | tuple[float, ...]
+
+
 class SolverSettings(_Settings):
     """One estimator; see `hgcube.encode`. Without `alpha` it is chosen inside each fold."""
 
     enabled: bool = True
     standardize: Literal["fold", "all_words"] | bool = "fold"
-    alpha: Annotated[float | None, NoneAsText] = None
-    l1_ratio: float = 0.5
+    alpha: Annotated[Penalty | None, NoneAsText] = None
+    l1_ratio: Penalty = 0.5
+    inner: Literal["leave-one-out"] | int = "leave-one-out"
+    choose: Literal["electrode", "region", "subject"] = "electrode"
+    max_active: Annotated[int | None, NoneAsText] = None
+    components: Annotated[int | float | None, NoneAsText] = None
     permutations: int = 0
+    null: Literal["fixed", "nested"] = "fixed"
+    null_alpha: Annotated[float | None, NoneAsText] = None
+    coefficients: tuple[Literal["all_words"] | int, ...] = ()
 
     @property
     def options(self) -> dict[str, Any]:
@@ -121,7 +131,7 @@ class SolverSettings(_Settings):
 
 _FIELD_SOLVERS: dict[str, dict[str, Any]] = {
     "ridge": {"standardize": "all_words", "permutations": 2000},
-    "elastic_net": {},
+    "elastic_net": {"inner": 10},
 }
 
 

@@ -78,6 +78,14 @@ VARIABLES: dict[str, VariableSpec] = {
     "alpha_max": VariableSpec(
         dims=_PER_FOLD, long_name="smallest penalty at which every coefficient is zero"
     ),
+    "alpha_ratio": VariableSpec(
+        dims=_PER_FOLD, long_name="chosen penalty over alpha_max; 0 for ridge"
+    ),
+    "coefficient": VariableSpec(
+        dims=(n.COEFFICIENT_FOLD, n.FEATURE, n.ELECTRODE),
+        long_name="coefficient of the standardised feature at the chosen penalty",
+        units="sd of the target, or of the epochs where nothing is standardised",
+    ),
     "collapsed": VariableSpec(
         dims=(n.ELECTRODE,), long_name="model equals its reference in every fold"
     ),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hgcube.config import (
     Execution,
     fingerprint,
     merged,
+    parse_study,
     read_study,
 )
 from hgcube.errors import SettingsError, UnknownLabelError, closest
@@ -178,3 +180,25 @@ def test_a_question_ends_as_one() -> None:
 )
 def test_closest(name: str, known: list[str], expected: str) -> None:
     assert closest(name, known) == expected
+
+
+def test_candidates_choice_and_nulls_of_an_estimator():
+    stated = """
+    [encoding.solvers.elastic_net]
+    alpha = [1.0, 0.3]
+    l1_ratio = [0.2, 0.5]
+    inner = "leave-one-out"
+    components = 0.9
+    null = "nested"
+    coefficients = ["all_words", 3]
+    """
+    analysis, _ = parse_study(tomllib.loads(stated))
+    solver = analysis.encoding.solvers["elastic_net"]
+    assert (solver.alpha, solver.l1_ratio) == ((1.0, 0.3), (0.2, 0.5))
+    assert (solver.inner, solver.components) == ("leave-one-out", 0.9)
+    assert (solver.null, solver.coefficients) == ("nested", ("all_words", 3))
+    # Whole numbers stay so: five components are not a share of the variance.
+    both, _ = parse_study({"encoding": {"solvers": {"ridge": {"components": 5, "inner": 10}}}})
+    ridge = both.encoding.solvers["ridge"]
+    assert (ridge.components, type(ridge.components), ridge.inner) == (5, int, 10)
+    assert parse_study({})[0].encoding.solvers["elastic_net"].inner == 10

@@ -97,20 +97,33 @@ def _taken(values: Array, candidate: npt.NDArray[np.intp]) -> Array:
 def _chosen(path: Path, targets: Array, training: Mask, groups: Groups) -> npt.NDArray[np.intp]:
     numbers, member = np.unique(groups, return_inverse=True)
     if len(path.errors) == 1 or len(numbers) == len(groups):
-        return np.asarray(path.errors.argmin(axis=0))
+        return _first_smallest(path.errors)
     weight = _weight(targets, training)
-    pooled = np.zeros((*path.errors.shape[:2], len(numbers)))
-    for target, group in enumerate(member):
-        pooled[:, :, group] += path.errors[:, :, target] * weight[:, target]
-    return np.asarray(pooled.argmin(axis=0)[:, member])
+    weighted = np.zeros(path.errors.shape)
+    np.multiply(path.errors, weight, out=weighted, where=weight > 0)
+    order = np.argsort(member, kind="stable")
+    starts = np.searchsorted(member[order], np.arange(len(numbers)))
+    pooled = np.add.reduceat(weighted[:, :, order], starts, axis=2)
+    return _first_smallest(pooled)[:, member]
+
+
+def _first_smallest(errors: Array) -> npt.NDArray[np.intp]:
+    """Return ``errors.argmin(axis=0)``, by whole arrays: several times as fast."""
+    chosen = np.zeros(errors.shape[1:], dtype=np.int16)
+    smallest = errors[0]
+    for index in range(1, len(errors)):
+        better = errors[index] < smallest
+        smallest = np.minimum(smallest, errors[index])
+        # A later candidate has the greater number.
+        np.maximum(chosen, better * np.int16(index), out=chosen)
+    return chosen.astype(np.intp)
 
 
 def _weight(targets: Array, training: Mask) -> Array:
     """Return one over the variance (fold, target) in the training words; 0 for a constant."""
-    weight = np.zeros((len(training), targets.shape[1]))
-    for fold, words in enumerate(training):
-        if words.any():
-            spread = targets[words].std(axis=0)
-            varies = spread > ROUNDING * np.abs(targets[words]).max(axis=0)
-            weight[fold, varies] = spread[varies] ** -2.0
-    return weight
+    centred = targets - targets.mean(axis=0)
+    counts = np.maximum(training.sum(axis=1), 1)[:, None]
+    squares = training @ centred**2 / counts
+    variances = squares - (training @ centred / counts) ** 2
+    varies = variances > ROUNDING * np.maximum(squares, (targets**2).max(axis=0) * ROUNDING)
+    return np.asarray(np.divide(1.0, variances, out=np.zeros_like(variances), where=varies))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hgcube.kernels.components import principal_scores
+
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
@@ -47,8 +49,9 @@ class Design:
         A candidate with more non-zero coefficients than this on a fold's training words, and
         every weaker one after it, is not a candidate of that fold.
     components : int or float, optional
-        Principal components of the (standardised) training features that replace them: their
-        number, or the share of the variance that they must hold.
+        Principal components of the (standardised) training features that replace them, all on
+        one scale so that the first has sd 1: their number, or the share of the variance that
+        they must hold.
     """
 
     features: Array
@@ -167,6 +170,7 @@ def split(
     test: npt.NDArray[np.intp],
     *,
     standardize: bool,
+    components: float | int | None = None,
 ) -> Split:
     """Return one fold.
 
@@ -176,6 +180,8 @@ def split(
     train, test : (n,) int
     standardize : bool
         z-score on the training words.
+    components : int or float, optional
+        As in `Design`, fitted on the training words.
 
     Returns
     -------
@@ -184,6 +190,8 @@ def split(
     training = features[train]
     varies = np.ptp(training, axis=0) > ROUNDING * np.abs(training).max(axis=0)
     used = z_scored(features, training) if standardize else np.where(varies, features, 0.0)
+    if components is not None:
+        used = principal_scores(used, used[train], components)
     projector = np.asarray(np.linalg.pinv(unpenalized[train]), dtype=np.float64)
     slopes = projector @ used[train]
     return Split(
@@ -210,6 +218,7 @@ def splits(design: Design) -> Iterator[tuple[int, Split]]:
                     np.flatnonzero(design.training[fold]),
                     np.flatnonzero(test),
                     standardize=strict,
+                    components=design.components,
                 ),
             )
 
@@ -225,6 +234,7 @@ def inner_splits(design: Design, part: Split) -> Iterator[Split]:
             np.setdiff1d(part.train, test),
             test,
             standardize=design.standardize == "fold",
+            components=design.components,
         )
 
 
@@ -247,6 +257,14 @@ def elastic_candidates(design: Design) -> tuple[Array, Array]:
     ]
     alpha, l1_ratio = np.array(pairs).T
     return alpha, l1_ratio
+
+
+def exclude(errors: Array, n_nonzero: Array, l1_ratio: Array, max_active: int | None) -> None:
+    """Make the errors of candidates with too many coefficients, and of weaker ones, infinite."""
+    for ratio in np.unique(l1_ratio) if max_active is not None else ():
+        same = l1_ratio == ratio
+        excluded = np.logical_or.accumulate(n_nonzero[same] > max_active, axis=0)
+        errors[same] = np.where(excluded, np.inf, errors[same])
 
 
 def to_alpha(l1: float, l2: float, n_words: int) -> tuple[float, float]:

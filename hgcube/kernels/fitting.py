@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hgcube import names as n
-from hgcube.kernels.choice import Choice, choose
-from hgcube.kernels.designs import ROUNDING, Array, Design, Mask
+from hgcube.kernels.choice import Choice, Groups, added_predictions, choose
+from hgcube.kernels.coefficients import coefficients
+from hgcube.kernels.designs import ROUNDING, Array, Design, Mask, Path, Solver
 from hgcube.kernels.order import order_regressors
 from hgcube.kernels.permutations import QUANTILES, on_words, permutation_table, refitted_null
 from hgcube.kernels.plan import Plan
@@ -21,7 +23,7 @@ from hgcube.kernels.solvers import SOLVERS
 Outputs = dict[str, npt.NDArray[Any]]
 
 
-def fit_targets(targets: Array, features: Array, *, plan: Plan) -> Outputs:
+def fit_targets(targets: Array, features: Array, groups: Groups, *, plan: Plan) -> Outputs:
     """Fit every target on its own words.
 
     Parameters
@@ -30,6 +32,8 @@ def fit_targets(targets: Array, features: Array, *, plan: Plan) -> Outputs:
         NaN where a target lacks a word; all NaN where it is not to be fitted.
     features : (word, feature) float64
         A word with a NaN is left out for all targets.
+    groups : (target,) int
+        Targets of the same number, and with the same words, choose their penalty together.
     plan : Plan
 
     Returns
@@ -37,15 +41,18 @@ def fit_targets(targets: Array, features: Array, *, plan: Plan) -> Outputs:
     dict of str to array
         Target first: ``prediction`` (target, predictor, word); ``chosen_alpha``,
         ``chosen_l1_ratio``, ``alpha_max``, ``n_nonzero`` (target, fold); ``collapsed``,
-        ``n_words``, ``not_converged`` (target,); with permutations also ``studentized_r``,
-        ``p_value`` (target, null), ``null_quantile`` (target, null, quantile), ``permuted``
-        (target, null, permutation). NaN (-inf in ``permuted``) where nothing was fitted.
+        ``n_words``, ``not_converged`` (target,); ``coefficient`` (target, coefficient fold,
+        feature); with permutations also ``studentized_r``, ``p_value`` (target, null),
+        ``null_quantile`` (target, null, quantile), ``permuted`` (target, null, permutation). NaN
+        (-inf in ``permuted``) where nothing was fitted.
     """
-    out = _empty(plan, len(targets))
+    out = _empty(plan, len(targets), features.shape[1])
     known = np.isfinite(targets) & np.isfinite(features).all(axis=1)
     for used, members in _patterns(known):
         if plan.fits(used):
-            group = _Group.of(targets[members][:, used].T, features[used], used, plan)
+            group = _Group.of(
+                targets[members][:, used].T, features[used], used, groups[members], plan
+            )
             _write(out, members, used, group)
     return out
 
@@ -57,7 +64,7 @@ def _patterns(known: Mask) -> Iterator[tuple[Mask, npt.NDArray[np.intp]]]:
         yield used, np.flatnonzero(home.ravel() == number)
 
 
-def _empty(plan: Plan, n_targets: int) -> Outputs:
+def _empty(plan: Plan, n_targets: int, n_features: int) -> Outputs:
     n_folds, n_words = plan.testing.shape
     n_nulls = len(plan.nulls)
     shapes: dict[str, tuple[int, ...]] = {
@@ -65,7 +72,9 @@ def _empty(plan: Plan, n_targets: int) -> Outputs:
         "chosen_alpha": (n_folds,),
         "chosen_l1_ratio": (n_folds,),
         "alpha_max": (n_folds,),
+        "alpha_ratio": (n_folds,),
         "n_nonzero": (n_folds,),
+        "coefficient": (len(plan.coefficients), n_features),
         "studentized_r": (n_nulls,),
         "p_value": (n_nulls,),
         "null_quantile": (n_nulls, len(QUANTILES)),
@@ -87,56 +96,88 @@ class _Group:
     features: Array
     order: Array
     used: Mask
+    choosing: Groups
     plan: Plan
 
     @classmethod
-    def of(cls, targets: Array, features: Array, used: Mask, plan: Plan) -> _Group:
+    def of(
+        cls, targets: Array, features: Array, used: Mask, choosing: Groups, plan: Plan
+    ) -> _Group:
         """Return the group, its plan and order regressors cut to the words in `used`."""
         own = replace(plan, testing=plan.testing[:, used], training=plan.training[:, used])
         order = order_regressors(len(used), plan.order_terms)[used]
-        return cls(targets=targets, features=features, order=order, used=used, plan=own)
+        return cls(
+            targets=targets,
+            features=features,
+            order=order,
+            used=used,
+            choosing=np.unique(choosing, return_inverse=True)[1],
+            plan=own,
+        )
+
+    @property
+    def solver(self) -> Solver:
+        return SOLVERS[self.plan.solver]
 
     def design(self, *, with_order: bool) -> Design:
+        plan = self.plan
         return Design(
             features=self.features,
             unpenalized=self.order if with_order else self.order[:, :1],
-            testing=self.plan.testing,
-            training=self.plan.training,
-            standardize=self.plan.standardize,
-            alphas=self.plan.alphas,
-            l1_ratios=self.plan.l1_ratios,
-            inner=self.plan.inner,
+            testing=plan.testing,
+            training=plan.training,
+            standardize=plan.standardize,
+            alphas=plan.alphas,
+            l1_ratios=plan.l1_ratios,
+            inner=plan.inner,
+            max_active=plan.max_active,
+            components=plan.components,
         )
 
     def reference(self, name: str) -> Array:
         """Return the matrix (word, word) of a reference's held-out predictions."""
         return REFERENCES[name](self.order, self.plan.testing, self.plan.training)
 
-    def fit(self) -> tuple[Choice, npt.NDArray[np.int64], Array]:
-        """Return what the model chose, its unfinished fits, and its predictions (word, target)."""
-        solver = SOLVERS[self.plan.solver]
-        path = solver.prepare(self.design(with_order=solver.order_in_model))(self.targets)
-        groups = np.arange(self.targets.shape[1])
-        choice = choose(path, self.targets, self.plan.testing, self.plan.training, groups)
-        under = self.reference(n.ORDER if solver.order_in_model else n.MEAN_WORD)
-        return choice, path.not_converged, under @ self.targets + choice.added
+    @cached_property
+    def path(self) -> Path:
+        """The model's path."""
+        design = self.design(with_order=self.solver.order_in_model)
+        return self.solver.prepare(design)(self.targets)
+
+    @cached_property
+    def choice(self) -> Choice:
+        """The model's choice."""
+        plan = self.plan
+        return choose(self.path, self.targets, plan.testing, plan.training, self.choosing)
+
+    def predicted(self) -> Array:
+        """Return the model's predictions (word, target)."""
+        under = self.reference(n.ORDER if self.solver.order_in_model else n.MEAN_WORD)
+        return under @ self.targets + self.choice.added
+
+    def coefficients(self, fold: str | int) -> Array:
+        """Return the coefficients (target, feature) of a fold, or of all words."""
+        plan = self.plan
+        design = self.design(with_order=self.solver.order_in_model)
+        if not self.solver.sparse and plan.standardize != "fold" and plan.components is None:
+            # Ridge's own candidates are then the same in all folds.
+            design = replace(design, alphas=tuple(self.path.alpha[:, 0]))
+        everything = np.ones(len(self.targets), dtype=bool)
+        words = everything if isinstance(fold, str) else plan.training[fold]
+        return coefficients(self.solver, design, self.targets, self.choosing, words).T
 
     def null(self, kind: str) -> tuple[Array, Array, Array, Array]:
         """Return studentised r, p, quantiles and permuted r of one null, target last."""
-        adjusted = kind == n.ORDER_ADJUSTED
-        design = self.design(with_order=adjusted)
-        solver = SOLVERS[self.plan.solver]
-        if design.alphas is None and solver.null_alpha is not None:
-            design = replace(design, alphas=(solver.null_alpha(design),))
-        fitter = solver.prepare(design)
+        plan, adjusted = self.plan, kind == n.ORDER_ADJUSTED
+        design = self.null_design(with_order=adjusted)
         table = permutation_table(
             len(self.used),
-            self.plan.permutations,
-            block=self.plan.block if adjusted else None,
-            seed=self.plan.seed,
+            plan.permutations,
+            block=plan.block if adjusted else None,
+            seed=plan.seed,
         )
         null = refitted_null(
-            lambda columns: fitter(columns).added[0],
+            self.refitted(design),
             self.reference(n.ORDER if adjusted else n.MEAN_WORD),
             design.unpenalized @ np.linalg.pinv(design.unpenalized),
             self.targets,
@@ -144,22 +185,45 @@ class _Group:
         )
         return null.studentized_r, null.p_value, null.quantiles, null.permuted
 
+    def null_design(self, *, with_order: bool) -> Design:
+        """Return the design of a null: the model's, or the same at one penalty."""
+        design = self.design(with_order=with_order)
+        if self.plan.null == "nested":
+            return design
+        fixed = self.plan.prespecified_alpha
+        if fixed is None and self.solver.null_alpha is not None:
+            fixed = self.solver.null_alpha(design)
+        return replace(design, alphas=None if fixed is None else (fixed,), max_active=None)
+
+    def refitted(self, design: Design) -> Callable[[Array], Array]:
+        """Return what a refit adds to permuted targets (word, permutation x target)."""
+        fitter = self.solver.prepare(design)
+        n_groups = self.choosing.max() + 1
+
+        def added(columns: Array) -> Array:
+            copies = np.arange(columns.shape[1] // len(self.choosing))
+            groups = (copies[:, None] * n_groups + self.choosing).ravel()
+            masks = design.testing, design.training
+            return added_predictions(fitter(columns), columns, *masks, groups)
+
+        return added
+
 
 def _write(out: Outputs, members: npt.NDArray[np.intp], used: Mask, group: _Group) -> None:
-    plan = group.plan
-    choice, not_converged, predicted = group.fit()
+    plan, choice = group.plan, group.choice
     rows = [
-        predicted if name == n.MODEL else group.reference(name) @ group.targets
+        group.predicted() if name == n.MODEL else group.reference(name) @ group.targets
         for name in plan.predictors
     ]
     out["prediction"][np.ix_(members, np.arange(len(rows)), used)] = np.stack(rows).transpose(
         2, 0, 1
     )
-    tested = plan.testing.any(axis=1)
+    tested = np.asarray(plan.testing.any(axis=1))
     for name, values in (
         ("chosen_alpha", choice.alpha),
         ("chosen_l1_ratio", choice.l1_ratio),
         ("alpha_max", choice.alpha_max),
+        ("alpha_ratio", _ratio(choice.alpha, choice.alpha_max)),
         ("n_nonzero", choice.n_nonzero),
     ):
         out[name][np.ix_(members, tested)] = values[tested].T
@@ -167,9 +231,17 @@ def _write(out: Outputs, members: npt.NDArray[np.intp], used: Mask, group: _Grou
     flat = spread <= ROUNDING * np.abs(group.targets).max(axis=0)
     out["collapsed"][members] = flat | (np.abs(choice.added).max(axis=0) <= ROUNDING * spread)
     out["n_words"][members] = used.sum()
-    out["not_converged"][members] = not_converged
+    out["not_converged"][members] = group.path.not_converged
+    for number, fold in enumerate(plan.coefficients):
+        if isinstance(fold, str) or tested[fold]:
+            out["coefficient"][members, number] = group.coefficients(fold)
     for number, kind in enumerate(plan.nulls):
         for name, values in zip(
             ("studentized_r", "p_value", "null_quantile", "permuted"), group.null(kind), strict=True
         ):
             out[name][members, number] = values.T
+
+
+def _ratio(alpha: Array, alpha_max: Array) -> Array:
+    """Return alpha / alpha_max; inf where a target that does not vary has an alpha_max of 0."""
+    return np.divide(alpha, alpha_max, out=np.full_like(alpha, np.inf), where=alpha_max > 0)

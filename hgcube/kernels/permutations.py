@@ -15,8 +15,9 @@ Table = npt.NDArray[np.intp]
 
 QUANTILES = np.array([0.025, 0.5, 0.95, 0.975])
 
-# Columns of permuted targets fitted at once: 2 MB at 100 words, which a cache holds.
-_COLUMNS = 2_560
+# Columns of permuted targets fitted at once: at 100 words, what is made of them for one candidate
+# stays in a core's cache.
+_COLUMNS = 256
 
 
 def permutation_table(n_words: int, permutations: int, *, block: int | None, seed: int) -> Table:

@@ -16,6 +16,7 @@ from hgcube.kernels.designs import (
     Path,
     Split,
     elastic_candidates,
+    exclude,
     inner_splits,
     splits,
 )
@@ -63,7 +64,7 @@ def _fit(design: Design, targets: Array) -> Path:
             added[:, part.test] *= scaled.spread
             if len(alpha) > 1:
                 errors[:, fold] = _inner_errors(design, part, targets, alpha, l1_ratio)
-    _exclude(errors, n_nonzero, l1_ratio, design.max_active)
+    exclude(errors, n_nonzero, l1_ratio, design.max_active)
     return Path(
         alpha=np.repeat(alpha[:, None], n_folds, axis=1),
         l1_ratio=l1_ratio,
@@ -152,11 +153,3 @@ def _inner_errors(
             added = inner.test_features @ weights * scaled.spread[target]
             errors[:, target] += ((held_out[:, target, None] - added) ** 2).sum(axis=0)
     return errors
-
-
-def _exclude(errors: Array, n_nonzero: Array, l1_ratio: Array, max_active: int | None) -> None:
-    """Make the errors of candidates with too many coefficients, and of weaker ones, infinite."""
-    for ratio in np.unique(l1_ratio) if max_active is not None else ():
-        same = l1_ratio == ratio
-        excluded = np.logical_or.accumulate(n_nonzero[same] > max_active, axis=0)
-        errors[same] = np.where(excluded, np.inf, errors[same])

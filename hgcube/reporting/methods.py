@@ -91,16 +91,35 @@ def _encoding(analysis: Analysis) -> str:
 
 
 def _solver(name: str, solver: SolverSettings) -> str:
-    penalty = "chosen inside each fold" if solver.alpha is None else f"alpha {solver.alpha:g}"
-    ratio = f", l1_ratio {solver.l1_ratio:g}" if name != "ridge" else ""
     scaling = {"fold": "scaled in each fold", "all_words": "scaled on all words"}
     scaled = scaling.get(str(solver.standardize), "not scaled")
-    nulls = (
-        f"{solver.permutations} permutations, each refitted at one penalty fixed beforehand"
-        if solver.permutations
-        else "no permutations"
-    )
-    return f"Estimator {name}: penalty {penalty}{ratio}, features {scaled}, {nulls}."
+    if solver.components is not None:
+        scaled += f", then components ({solver.components:g}) fitted in each fold"
+    ratio = f", l1_ratio {_listed(solver.l1_ratio)}" if name != "ridge" else ""
+    return f"Estimator {name}: {_penalty(solver)}{ratio}, features {scaled}, {_nulls(solver)}."
+
+
+def _penalty(solver: SolverSettings) -> str:
+    if isinstance(solver.alpha, float):
+        return f"penalty alpha {solver.alpha:g}"
+    inner = solver.inner if isinstance(solver.inner, str) else f"{solver.inner} inner folds"
+    among = "" if solver.alpha is None else f" among alpha {_listed(solver.alpha)}"
+    return f"penalty chosen inside each fold{among}, by {inner}, for each {solver.choose}"
+
+
+def _listed(values: float | tuple[float, ...]) -> str:
+    stated = values if isinstance(values, tuple) else (values,)
+    return ", ".join(f"{value:g}" for value in stated)
+
+
+def _nulls(solver: SolverSettings) -> str:
+    if not solver.permutations:
+        return "no permutations"
+    how = {
+        "fixed": "each refitted at one penalty fixed beforehand",
+        "nested": "every choice made again in each",
+    }
+    return f"{solver.permutations} permutations, {how[solver.null]}"
 
 
 def _inference(analysis: Analysis, level: float) -> str:

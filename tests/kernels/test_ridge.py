@@ -151,18 +151,44 @@ def test_nested_choice_equals_brute_force(design, targets, standardize):
             assert found[word, target] == pytest.approx(oracle[0, target], rel=1e-10)
 
 
-def test_leave_two_out_errors_equal_brute_force(design, targets):
-    features = scaled(design.features)
-    both = np.hstack([design.unpenalized, features])
-    penalty = np.diag([0.0] * 4 + [3.0] * FEATURES)
-    maker = np.eye(WORDS) - both @ np.linalg.solve(both.T @ both + penalty, both.T)
-    found = ridge.leave_two_out_errors(maker, targets)
-    train = np.delete(np.arange(WORDS), 2)
-    oracle = sum(
-        (targets[j] - brute_force(design, features, targets, train[train != j], [j], 3.0)[0]) ** 2
-        for j in train
+def inner_errors(design, features, targets, train, alpha, inner):
+    """Of contiguous inner folds, every one refitted on features scaled beforehand."""
+    errors = 0
+    for test in np.array_split(train, inner or len(train)):
+        rest = np.setdiff1d(train, test)
+        found = brute_force(design, features, targets, rest, test, alpha * len(train))
+        errors = errors + ((targets[test] - found) ** 2).sum(axis=0)
+    return errors
+
+
+@pytest.mark.parametrize("n_features", [3, FEATURES])
+@pytest.mark.parametrize("inner", [None, 4])
+@pytest.mark.parametrize("standardize", ["all_words", "fold", False])
+@pytest.mark.parametrize("n_folds", [WORDS, 6])
+def test_inner_errors_equal_brute_force(design, targets, n_features, inner, standardize, n_folds):
+    testing = np.repeat(np.eye(n_folds, dtype=bool), WORDS // n_folds, axis=1)
+    design = replace(
+        design,
+        features=design.features[:, :n_features],
+        testing=testing,
+        training=~testing,
+        standardize=standardize,
+        inner=inner,
+        alphas=(3.0, 0.1),
     )
-    np.testing.assert_allclose(found[2], oracle, rtol=1e-10)
+    path = ridge.prepare(design)(targets)
+    for fold in (0, 2, n_folds - 1):
+        train = np.flatnonzero(design.training[fold])
+        words = {"all_words": slice(None), "fold": train}.get(standardize)
+        features = design.features if words is None else scaled(design.features, words)
+        for index, alpha in enumerate(design.alphas):
+            oracle = inner_errors(design, features, targets, train, alpha, inner)
+            np.testing.assert_allclose(path.errors[index, fold], oracle, rtol=1e-9)
+            test = np.flatnonzero(testing[fold])
+            found = brute_force(design, features, targets, train, test, alpha * len(train))
+            without = brute_force(design, 0 * features, targets, train, test, 1.0)
+            np.testing.assert_allclose(path.added[index, test], found - without, atol=1e-10)
+    assert (path.errors[0] != path.errors[1]).all()
 
 
 @pytest.mark.parametrize("standardize", ["all_words", "fold"])
