@@ -10,7 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from hgcube import names as n
-from hgcube.errors import CubeError, OptionError
+from hgcube.errors import CubeError
 from hgcube.kernels.plan import Plan
 
 _LOG = logging.getLogger("hgcube")
@@ -112,12 +112,7 @@ def choosing_groups(epochs: xr.DataArray, choose: str) -> xr.DataArray:
     ------
     CubeError
         If regions are asked for and `epochs` has no coordinate ``region``.
-    OptionError
     """
-    if choose not in (n.ELECTRODE, n.REGION, n.SUBJECT):
-        raise OptionError(
-            "choose 'electrode', 'region' or 'subject'", repr(choose), "Use one of them"
-        )
     labels = _labels_of_groups(epochs, choose)
     dims = [dim for dim in (n.ELECTRODE, n.LAG) if dim in epochs.dims]
     shape = tuple(epochs.sizes[dim] for dim in dims)

@@ -76,6 +76,7 @@ def settings_of(plan: Plan) -> dict[str, object]:
         "alpha": "nested" if plan.alphas is None else _one_or_more(plan.alphas),
         "l1_ratio": _one_or_more(plan.l1_ratios) if SOLVERS[plan.solver].sparse else 0.0,
         "inner": plan.inner or "leave-one-out",
+        "choose": plan.choose,
         "max_active": plan.max_active,
         "components": plan.components,
         "order_terms": plan.order_terms,

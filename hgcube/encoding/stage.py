@@ -21,7 +21,6 @@ from hgcube.encoding.inputs import (
 )
 from hgcube.encoding.results import finished, settings_of
 from hgcube.encoding.scoring import scored
-from hgcube.errors import OptionError
 from hgcube.folds import fold_masks
 from hgcube.kernels.fitting import fit_targets
 from hgcube.kernels.permutations import QUANTILES
@@ -169,15 +168,16 @@ def encode(  # noqa: PLR0913
     check_words(epochs, features)
     predictors = tuple(dict.fromkeys((n.MODEL, n.MEAN_WORD, *references)))
     testing, training = fold_masks(epochs, folds)
-    plan = Plan(
+    plan = Plan.of(
         solver=solver,
         testing=testing,
         training=training,
         predictors=predictors,
         standardize=standardize,
-        alphas=None if alpha is None else tuple(_values(alpha)[::-1]),
-        l1_ratios=tuple(_values(l1_ratio)),
-        inner=_inner(inner),
+        alpha=alpha,
+        l1_ratio=l1_ratio,
+        inner=inner,
+        choose=choose,
         max_active=max_active,
         components=components,
         order_terms=order_terms,
@@ -191,21 +191,8 @@ def encode(  # noqa: PLR0913
     check_plan(plan)
     counts = counts_of(epochs, features, plan)
     fitted = _fitted(epochs, features, choosing_groups(epochs, choose), plan)
-    settings = {"folds": folds, "choose": choose, **settings_of(plan), **counts}
+    settings = {"folds": folds, **settings_of(plan), **counts}
     return finished(scored(fitted, epochs), epochs, features, settings)
-
-
-def _values(stated: float | Sequence[float]) -> list[float]:
-    """Return one or several numbers as a rising list without repeats."""
-    return sorted({float(value) for value in np.atleast_1d(np.asarray(stated, dtype=float))})
-
-
-def _inner(stated: str | int) -> int | None:
-    if stated == "leave-one-out":
-        return None
-    if isinstance(stated, str):
-        raise OptionError("inner 'leave-one-out' or a number of folds", repr(stated), "Correct it")
-    return stated
 
 
 def _fitted(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +38,8 @@ class Plan:
         One penalty fixed beforehand in all permutations, or every choice made again in each.
     null_alpha : float, optional
         The fixed one, where it is neither the only candidate nor the solver's own.
+    choose : {"electrode", "region", "subject"}
+        Who chooses together.
     coefficients : tuple
         Folds, and "all_words", whose coefficients are returned.
     """
@@ -56,7 +60,25 @@ class Plan:
     seed: int
     null: str = "fixed"
     null_alpha: float | None = None
+    choose: str = n.ELECTRODE
     coefficients: tuple[str | int, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        alpha: float | Sequence[float] | None,
+        l1_ratio: float | Sequence[float],
+        inner: str | int,
+        **others: Any,
+    ) -> Plan:
+        """Return the plan for arguments as `hgcube.encode` takes them."""
+        return cls(
+            alphas=None if alpha is None else tuple(_rising(alpha)[::-1]),
+            l1_ratios=tuple(_rising(l1_ratio)),
+            inner=_n_inner(inner),
+            **others,
+        )
 
     @property
     def nulls(self) -> tuple[str, ...]:
@@ -85,6 +107,19 @@ class Plan:
         tests = self.testing[:, used].any(axis=1)
         fewest = self.training[tests][:, used].sum(axis=1).min(initial=int(used.sum()))
         return bool(used.any() and fewest >= self.fewest_training_words)
+
+
+def _rising(stated: float | Sequence[float]) -> list[float]:
+    """Return one or several numbers as a rising list without repeats."""
+    return sorted({float(value) for value in np.atleast_1d(np.asarray(stated, dtype=float))})
+
+
+def _n_inner(stated: str | int) -> int | None:
+    if stated == "leave-one-out":
+        return None
+    if isinstance(stated, str):
+        raise OptionError("inner 'leave-one-out' or a number of folds", repr(stated), "Correct it")
+    return stated
 
 
 def check_plan(plan: Plan) -> None:
@@ -149,6 +184,10 @@ def _check_choice(plan: Plan) -> None:
         raise OptionError(
             "inner 'leave-one-out' or at least 2 folds", repr(plan.inner), "Correct it"
         )
+    if plan.choose not in (n.ELECTRODE, n.REGION, n.SUBJECT):
+        raise OptionError(
+            "choose 'electrode', 'region' or 'subject'", repr(plan.choose), "Use one of them"
+        )
     if plan.max_active is not None and (plan.max_active < 1 or not SOLVERS[plan.solver].sparse):
         raise OptionError(
             "max_active >= 1, of a sparse solver",
@@ -189,6 +228,7 @@ def _check_null(plan: Plan) -> None:
 
 def _check_coefficients(plan: Plan) -> None:
     known = (n.ALL_WORDS, *range(len(plan.testing)))
-    for fold in plan.coefficients:
+    # Before the words are read no fold is known.
+    for fold in plan.coefficients if len(plan.testing) else ():
         if fold not in known:
             raise UnknownLabelError.of("fold of coefficients", fold, known)

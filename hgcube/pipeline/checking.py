@@ -46,7 +46,7 @@ def _check_encoding(study: Study) -> None:
         assign_folds(xr.DataArray(np.zeros(_MANY_WORDS), dims=n.WORD), stated.folds)
     none = np.zeros((0, 0), dtype=bool)
     for name, solver in stated.enabled.items():
-        plan = Plan(
+        plan = Plan.of(
             solver=name,
             testing=none,
             training=none,
