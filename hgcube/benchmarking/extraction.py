@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -132,7 +131,3 @@ def main(program: str, recording: str, result: str) -> None:
         power, seconds = cpu_seconds(lambda: extract(samples))
     print(json.dumps({"seconds": seconds, "gigabytes": memory("VmHWM") - before}))
     np.save(result, power)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -58,7 +58,7 @@ def standardized(effort: Effort, penalties: tuple[Penalty, ...] = PENALTIES) -> 
     Row
     """
     ratios = []
-    for cell in _cells(effort, penalties, standardize=True):
+    for cell in _cells(effort, penalties, standardize="fold"):
         for row in _with_promise(list(cell.rows("standardized", {FIT: PEERS[FIT]}, effort)), 9):
             ratios.append(row.ratio)
             yield row
@@ -88,7 +88,9 @@ def _with_promise(rows: list[Row], at_least: float | None) -> Iterator[Row]:
         yield replace(row, at_least=promise)
 
 
-def _cells(effort: Effort, penalties: tuple[Penalty, ...], *, standardize: bool) -> Iterator[Cell]:
+def _cells(
+    effort: Effort, penalties: tuple[Penalty, ...], *, standardize: str | bool
+) -> Iterator[Cell]:
     for n_features in effort.sizes:
         problem = make_problem(n_features, effort.most_targets, n_words=effort.n_words, seed=SEED)
         fold = make_fold(problem, effort.n_words // 2, standardize=standardize)
@@ -124,7 +126,13 @@ class Cell:
 
     @classmethod
     def of(
-        cls, problem: Problem, fold: Fold, penalty: Penalty, *, standardize: bool, seconds: float
+        cls,
+        problem: Problem,
+        fold: Fold,
+        penalty: Penalty,
+        *,
+        standardize: str | bool,
+        seconds: float,
     ) -> Cell:
         """Return the cell, its compiled code loaded and its number of targets found."""
         few = problem.first(4)
@@ -171,7 +179,7 @@ class Cell:
         return (tuned.failure or reached + missed) + ours
 
 
-def fit_all_folds(problem: Problem, penalty: Penalty, *, standardize: bool) -> Path:
+def fit_all_folds(problem: Problem, penalty: Penalty, *, standardize: str | bool) -> Path:
     """Return our fit of all folds and targets, with everything that it needs computed anew."""
     design = problem.design(penalty, standardize=standardize)
     return SOLVERS["elastic_net"].prepare(design)(problem.targets)

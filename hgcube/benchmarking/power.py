@@ -17,6 +17,7 @@ from hgcube.benchmarking.table import Row
 from hgcube.benchmarking.timing import FULL, Effort
 from hgcube.kernels.designs import Array
 
+_PROGRAM = "import sys; from hgcube.benchmarking.extraction import main; main(*sys.argv[1:])"
 OURS, AUTHORS, MNE = extraction.PROGRAMS
 PROMISED = {AUTHORS: 2.8, MNE: 5.0}
 MEMORY, DIFFERENCE = 3.0, 1e-11
@@ -95,7 +96,7 @@ def _measure(recording: Path, repeats: int) -> tuple[dict[str, dict[str, float]]
 
 
 def _run(program: str, recording: Path, result: Path) -> dict[str, float]:
-    command = [sys.executable, "-m", extraction.__name__, program, str(recording), str(result)]
+    command = [sys.executable, "-c", _PROGRAM, program, str(recording), str(result)]
     environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     printed: dict[str, float] = json.loads(done.stdout.splitlines()[-1])

@@ -53,7 +53,7 @@ class Problem:
         """Return the problem with its first `n_targets` targets."""
         return replace(self, targets=np.ascontiguousarray(self.targets[:, :n_targets]))
 
-    def design(self, penalty: Penalty | None = None, *, standardize: bool) -> Design:
+    def design(self, penalty: Penalty | None = None, *, standardize: str | bool) -> Design:
         """Return the leave-one-word-out design, at one penalty or the solver's own candidates."""
         testing = np.eye(len(self.features), dtype=bool)
         design = Design(
@@ -61,7 +61,7 @@ class Problem:
             unpenalized=np.ones((len(testing), 1)),
             testing=testing,
             training=~testing,
-            standardize="fold" if standardize else False,
+            standardize=standardize,
         )
         if penalty is None:
             return design
@@ -139,7 +139,7 @@ class Fold:
         return replace(self, targets=self.targets[rows], products=self.products[rows])
 
 
-def make_fold(problem: Problem, left_out: int, *, standardize: bool) -> Fold:
+def make_fold(problem: Problem, left_out: int, *, standardize: str | bool) -> Fold:
     """Return the fold that leaves out one word, from its definition.
 
     Parameters
@@ -147,8 +147,8 @@ def make_fold(problem: Problem, left_out: int, *, standardize: bool) -> Fold:
     problem : Problem
     left_out : int
         Word.
-    standardize : bool
-        Divide features and targets by their sd over the training words.
+    standardize : "fold" or False
+        Divide features and targets by their sd over the training words, or only centre them.
 
     Returns
     -------

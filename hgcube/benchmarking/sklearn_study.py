@@ -19,7 +19,7 @@ def path_seconds(problem: Problem) -> float:
     from sklearn.linear_model import enet_path
 
     fold = _fold(problem)
-    alphas, ratios = elastic_candidates(problem.design(standardize=True))
+    alphas, ratios = elastic_candidates(problem.design(standardize="fold"))
 
     def fit() -> None:
         for target, products in zip(fold.targets, fold.products, strict=True):
@@ -43,7 +43,7 @@ def nested_seconds(inner: int | None, problem: Problem) -> float:
     from sklearn.model_selection import LeaveOneOut
 
     fold = _fold(problem)
-    alphas, ratios = elastic_candidates(problem.design(standardize=True))
+    alphas, ratios = elastic_candidates(problem.design(standardize="fold"))
     model = ElasticNetCV(
         l1_ratio=ratios[0],
         alphas=alphas,
@@ -59,7 +59,7 @@ def ridge_null_seconds(permutations: int, problem: Problem) -> float:
     """Return the CPU seconds of ``RidgeCV``, a penalty for each target and permutation."""
     from sklearn.linear_model import RidgeCV
 
-    fold = make_fold(problem, 0, standardize=True).first(_COLUMNS)
+    fold = make_fold(problem, 0, standardize="fold").first(_COLUMNS)
     alphas = MULTIPLES * fold.features.shape[1]
     model = RidgeCV(alphas=alphas, alpha_per_target=True, fit_intercept=False)
     _, taken = cpu_seconds(lambda: model.fit(fold.features, fold.targets.T))
@@ -68,13 +68,13 @@ def ridge_null_seconds(permutations: int, problem: Problem) -> float:
 
 def net_null_seconds(penalty: Penalty, permutations: int, problem: Problem) -> float:
     """Return the CPU seconds of ``ElasticNet`` on all columns at once, Gram matrix given."""
-    fold = make_fold(problem, 0, standardize=True).first(_COLUMNS // 8)
+    fold = make_fold(problem, 0, standardize="fold").first(_COLUMNS // 8)
     _, taken = cpu_seconds(lambda: by_fit(fold, penalty, TOLERANCE))
     return _of_all_folds(taken, len(fold.targets), problem) * (permutations + 1)
 
 
 def _fold(problem: Problem) -> Fold:
-    return make_fold(problem, 0, standardize=True).first(TARGETS)
+    return make_fold(problem, 0, standardize="fold").first(TARGETS)
 
 
 def _of_all_folds(seconds: float, n_targets: int, problem: Problem) -> float:

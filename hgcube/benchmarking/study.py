@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
 from hgcube.benchmarking import sklearn_study as theirs
-from hgcube.benchmarking.leave_one_out import fit_all_folds
 from hgcube.benchmarking.problems import Penalty, Problem, make_problem
 from hgcube.benchmarking.table import Row
 from hgcube.benchmarking.timing import Effort
@@ -19,6 +19,9 @@ from hgcube.kernels.choice import added_predictions
 from hgcube.kernels.designs import Array, Design, elastic_candidates
 from hgcube.kernels.permutations import permutation_table, refitted_null
 from hgcube.kernels.solvers import SOLVERS
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 ELECTRODES = (127, 127, 127, 115, 60, 127, 127, 54, 117, 122)
 SPACES = (768, 300, 50)
@@ -30,6 +33,9 @@ NULL_PENALTY = Penalty(l1=0.2, l2=0.1)
 _SEED = 3
 
 
+Fit = Callable[[], object]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One way to fit the whole study.
@@ -39,15 +45,15 @@ class Job:
     work : str
     limit : float
         Wall seconds that the project promises to stay under.
-    ours : callable
-        Fits one subject in one space.
+    prepare : callable
+        One subject in one space -> a call that fits it; what the features alone decide is done.
     theirs : callable
         Problem -> scikit-learn's CPU seconds for one target, all folds.
     """
 
     work: str
     limit: float
-    ours: Callable[[Problem], object]
+    prepare: Callable[[Problem], Fit]
     theirs: Callable[[Problem], float]
 
 
@@ -63,7 +69,8 @@ def rows(
     ----------
     effort : Effort
     share : float
-        Of each subject's targets that are fitted; the time is extrapolated from them.
+        Of each subject's targets that are fitted; their time, without that of what depends on
+        the features alone, is extrapolated from them.
     electrodes : tuple of int
         Targets of each subject.
     spaces : tuple of int
@@ -76,11 +83,13 @@ def rows(
     problems = _problems(share, effort.n_words, electrodes, spaces)
     used = sum(problem.targets.shape[1] for problem in problems)
     whole = sum(electrodes) * len(spaces)
-    for job in jobs(effort.permutations):
+    for job, short in zip(jobs(effort.permutations), jobs(1), strict=True):
         for problem in problems[:: len(electrodes)]:
             # What is compiled on a first call is paid once per machine.
-            job.ours(problem.first(1))
-        seconds = _wall(job, problems) * whole / used
+            short.prepare(problem.first(1))()
+        fits, preparing = _wall(job.prepare, problems)
+        _, fitting = _wall(lambda fit: fit(), fits)
+        seconds = preparing + fitting * whole / used
         yield from _rows(job, seconds, _their_seconds(job, problems, electrodes), used / whole)
 
 
@@ -102,42 +111,41 @@ def _rows(job: Job, seconds: float, scikit_learn: float, share: float) -> Iterat
         against="scikit-learn",
         theirs=scikit_learn,
         at_least=None,
-        note=f"theirs extrapolated from {theirs.TARGETS} targets in one fold of each space",
+        note="theirs extrapolated from a few targets in one fold of each space",
     )
 
 
 def jobs(permutations: int) -> tuple[Job, ...]:
     """Return the five jobs."""
-    nested = partial(_nested, "elastic_net")
     return (
         Job(
             work="elastic net, 10 penalties",
             limit=60,
-            ours=_path,
+            prepare=_path,
             theirs=theirs.path_seconds,
         ),
         Job(
             work=f"elastic net, nested, inner {INNER_FOLDS}-fold",
             limit=15 * 60,
-            ours=partial(nested, INNER_FOLDS),
+            prepare=partial(_nested, INNER_FOLDS),
             theirs=partial(theirs.nested_seconds, INNER_FOLDS),
         ),
         Job(
             work="elastic net, nested, inner leave-one-out",
             limit=60 * 60,
-            ours=partial(nested, None),
+            prepare=partial(_nested, None),
             theirs=partial(theirs.nested_seconds, None),
         ),
         Job(
             work=f"ridge, nested, {permutations} permutations",
             limit=3 * 60,
-            ours=partial(_null, "ridge", None, permutations),
+            prepare=partial(_ridge_null, permutations),
             theirs=partial(theirs.ridge_null_seconds, permutations),
         ),
         Job(
             work=f"elastic net, l1 {NULL_PENALTY.l1:g}, {permutations} permutations",
             limit=20 * 60,
-            ours=partial(_null, "elastic_net", NULL_PENALTY, permutations),
+            prepare=partial(_net_null, permutations),
             theirs=partial(theirs.net_null_seconds, NULL_PENALTY, permutations),
         ),
     )
@@ -145,7 +153,7 @@ def jobs(permutations: int) -> tuple[Job, ...]:
 
 def candidates(problem: Problem) -> list[Penalty]:
     """Return the elastic net's own ten candidates."""
-    pairs = zip(*elastic_candidates(problem.design(standardize=True)), strict=True)
+    pairs = zip(*elastic_candidates(problem.design(standardize="fold")), strict=True)
     return [Penalty(l1=alpha * ratio, l2=alpha * (1 - ratio)) for alpha, ratio in pairs]
 
 
@@ -168,11 +176,12 @@ def _problems(
     return problems
 
 
-def _wall(job: Job, problems: list[Problem]) -> float:
+def _wall(call: Callable[[S], T], items: list[S]) -> tuple[list[T], float]:
+    """Return what `call` makes of all items on all workers, and the wall seconds."""
     began = time.perf_counter()
     with ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(job.ours, problems))
-    return time.perf_counter() - began
+        made = list(pool.map(call, items))
+    return made, time.perf_counter() - began
 
 
 def _their_seconds(job: Job, problems: list[Problem], electrodes: tuple[int, ...]) -> float:
@@ -181,26 +190,39 @@ def _their_seconds(job: Job, problems: list[Problem], electrodes: tuple[int, ...
     return sum(job.theirs(problem) for problem in one_of_each) * sum(electrodes) / WORKERS
 
 
-def _path(problem: Problem) -> None:
-    for penalty in candidates(problem):
-        fit_all_folds(problem, penalty, standardize=True)
+def _path(problem: Problem) -> Fit:
+    fitters = [
+        SOLVERS["elastic_net"].prepare(problem.design(penalty, standardize="fold"))
+        for penalty in candidates(problem)
+    ]
+    return lambda: [fitter(problem.targets).not_converged for fitter in fitters]
 
 
-def _nested(solver: str, inner: int | None, problem: Problem) -> Array:
-    return _chosen(solver, replace(problem.design(standardize=True), inner=inner))(problem.targets)
+def _nested(inner: int | None, problem: Problem) -> Fit:
+    design = replace(problem.design(standardize="fold"), inner=inner)
+    return partial(_added("elastic_net", design), problem.targets)
 
 
-def _null(solver: str, penalty: Penalty | None, permutations: int, problem: Problem) -> object:
-    """Refit all permutations of the words, the penalty chosen anew in each if none is given."""
-    design = problem.design(penalty, standardize=True)
+def _null(solver: str, design: Design, permutations: int, problem: Problem) -> Fit:
+    """Prepare to refit all permutations, the penalty chosen anew in each of them."""
     n_words = len(problem.features)
     mean = np.full((n_words, n_words), 1 / n_words)
     without_own = (1.0 - np.eye(n_words)) / (n_words - 1)
     table = permutation_table(n_words, permutations, block=None, seed=_SEED)
-    return refitted_null(_chosen(solver, design), without_own, mean, problem.targets, table)
+    added = _added(solver, design)
+    return partial(refitted_null, added, without_own, mean, problem.targets, table)
 
 
-def _chosen(solver: str, design: Design) -> Callable[[Array], Array]:
+def _ridge_null(permutations: int, problem: Problem) -> Fit:
+    return _null("ridge", problem.design(standardize="all_words"), permutations, problem)
+
+
+def _net_null(permutations: int, problem: Problem) -> Fit:
+    design = problem.design(NULL_PENALTY, standardize="fold")
+    return _null("elastic_net", design, permutations, problem)
+
+
+def _added(solver: str, design: Design) -> Callable[[Array], Array]:
     """Return targets -> what the model adds at the penalty chosen for each fold and target."""
     fitter = SOLVERS[solver].prepare(design)
 

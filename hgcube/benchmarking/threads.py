@@ -34,15 +34,17 @@ def rows(effort: Effort) -> Iterator[Row]:
     """
     fits: dict[str, Fit] = {
         "elastic net, centred": lambda part: fit_all_folds(part, PENALTY, standardize=False),
-        "elastic net, standardized": lambda part: fit_all_folds(part, PENALTY, standardize=True),
-        "ridge, nested": lambda part: SOLVERS["ridge"].prepare(part.design(standardize=True))(
-            part.targets
-        ),
+        "elastic net, standardized": lambda part: fit_all_folds(part, PENALTY, standardize="fold"),
+        "ridge, nested": _ridge,
     }
     n_features = effort.sizes[min(1, len(effort.sizes) - 1)]
     problem = make_problem(n_features, 8 * effort.most_targets, n_words=effort.n_words, seed=SEED)
     for work, fit in fits.items():
         yield _row(f"p {n_features}, {work}", fit, problem, effort)
+
+
+def _ridge(problem: Problem) -> object:
+    return SOLVERS["ridge"].prepare(problem.design(standardize="all_words"))(problem.targets)
 
 
 def _row(work: str, fit: Fit, problem: Problem, effort: Effort) -> Row:

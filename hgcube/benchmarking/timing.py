@@ -49,7 +49,7 @@ class Effort:
 
 FULL = Effort()
 QUICK = Effort(
-    sizes=(50, 300), grid_sizes=(50,), repeats=3, seconds=0.1, most_targets=128, recording=(16, 30)
+    sizes=(50, 300), grid_sizes=(50,), repeats=3, seconds=0.1, most_targets=256, recording=(16, 30)
 )
 
 
