@@ -92,31 +92,26 @@ def _padding(sections: Floats) -> int:
     return 3 * (2 * len(sections) + 1)
 
 
-def quadrature(signals: Floats) -> Floats:
-    """Return the Hilbert transform of eight signals at once.
+def quadrature(signals: Floats, out: Floats) -> None:
+    """Write the Hilbert transform of eight signals.
 
-    The imaginary part of ``scipy.signal.hilbert(signals, n, axis=0)``, with n the next length that
-    has no prime factor above 5.
+    The imaginary part of ``scipy.signal.hilbert(signals, len(out), axis=0)``.
 
     Parameters
     ----------
     signals : numpy.ndarray of float64, shape (samples, 8)
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (n, 8)
+    out : numpy.ndarray of float64, shape (n, 8)
+        C-contiguous; n is `samples` or more and has no prime factor above 5.
     """
-    samples = len(signals)
-    length = fft.next_fast_len(samples, real=True)
-    turned: Floats = announced("lanes").empty_lanes(length)
-    turned[:samples], turned[samples:] = signals, 0.0
+    samples, length = len(signals), len(out)
+    out[:samples], out[samples:] = signals, 0.0
     if length % 2:
-        spectrum = fft.rfft(turned, axis=0) * -1j
+        spectrum = fft.rfft(out, axis=0) * -1j
         spectrum[0] = 0
-        return np.ascontiguousarray(fft.irfft(spectrum, length, axis=0))
-    hilbert = announced("hilbert")
-    hilbert.transform(turned, hilbert.plan(length))
-    return turned
+        out[:] = fft.irfft(spectrum, length, axis=0)
+    else:
+        hilbert = announced("hilbert")
+        hilbert.transform(out, hilbert.plan(length))
 
 
 def band_envelope(
@@ -157,13 +152,14 @@ def band_envelope(
     power = np.empty((len(signals), samples if segments is None else len(segments)), dtype)
     buffer = lanes.empty_lanes(samples + 2 * margin)
     inner = buffer[margin : margin + samples]
+    turned = lanes.empty_lanes(fft.next_fast_len(samples, real=True))
     for first in range(0, len(signals), lanes.LANES):
         block = slice(first, first + lanes.LANES)
         _copy(signals[block].T, inner)
         finite = lanes.detrend(inner, _FLAT)
         for padding, sections, steady in cascades:
             lanes.zero_phase(buffer, margin, margin + samples, padding, sections, steady)
-        amplitude = _amplitude(inner, segments)
+        amplitude = _amplitude(inner, turned, segments)
         amplitude[:, ~finite] = np.nan
         power[block] = amplitude[:, : len(power[block])].T / np.abs(scale[block, np.newaxis])
     return _logarithm(power) if log else power
@@ -194,10 +190,11 @@ def _cascade(sections: Floats) -> tuple[int, Floats, Floats]:
     return _padding(sections), np.concatenate([sections, idle]), steady
 
 
-def _amplitude(signals: Floats, segments: Indices | None) -> Floats:
+def _amplitude(signals: Floats, turned: Floats, segments: Indices | None) -> Floats:
     """Return the amplitude of eight signals, in place or as means over segments."""
     lanes = announced("lanes")
-    lanes.amplitudes(signals, quadrature(signals))
+    quadrature(signals, turned)
+    lanes.amplitudes(signals, turned)
     if segments is None:
         return signals
     means: Floats = lanes.empty_lanes(len(segments))
