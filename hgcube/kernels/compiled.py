@@ -27,20 +27,21 @@ def announced(name: str) -> ModuleType:
     module = importlib.import_module(f"hgcube.kernels.{name}")
     if not _on_disk(module):
         _LOG.warning(
-            "compiling %s: some seconds, once per machine and version", name.replace("_", " ")
+            "compiling the kernels of %s, once per machine: up to a minute", name.replace("_", " ")
         )
     return module
 
 
 def _on_disk(module: ModuleType) -> bool:
-    """Tell whether numba's cache holds every kernel of the module."""
+    """Tell whether numba's cache holds kernels of the module."""
     from numba.core.dispatcher import Dispatcher
 
-    own = [
-        kernel
-        for kernel in vars(module).values()
+    own = {
+        name: kernel
+        for name, kernel in vars(module).items()
         if isinstance(kernel, Dispatcher) and kernel.__module__ == module.__name__
-    ]
-    return all(
-        any(Path(kernel.stats.cache_path).glob(f"*{kernel.__name__}-*.nbi")) for kernel in own
+    }
+    return any(
+        any(Path(str(kernel.stats.cache_path)).glob(f"*{name}-*.nbi"))
+        for name, kernel in own.items()
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from hgcube.kernels import ridge, sklearn_net
+from hgcube.kernels import elastic_net, ridge, sklearn_net
 from hgcube.kernels.designs import Solver
 
 SOLVERS: dict[str, Solver] = {
     "elastic_net": Solver(
-        prepare=sklearn_net.prepare, order_in_model=False, sparse=True, null_alpha=None
+        prepare=elastic_net.prepare, order_in_model=False, sparse=True, null_alpha=None
     ),
     "elastic_net_sklearn": Solver(
         prepare=sklearn_net.prepare, order_in_model=False, sparse=True, null_alpha=None

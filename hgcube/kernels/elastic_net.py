@@ -1,0 +1,179 @@
+"""The exact elastic net: every fold, candidate and inner fold of a block of targets.
+
+The algebra is in `hgcube.kernels.active_sets` and docs/elastic_net.md. Designs whose folds differ
+by more than the words they leave out (principal components, or a feature that hardly varies in
+some fold) are fitted fold by fold from Gram matrices of their own, by the same steps.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hgcube.kernels.compiled import announced
+from hgcube.kernels.designs import (
+    ROUNDING,
+    Array,
+    Design,
+    Fitter,
+    Mask,
+    Path,
+    Split,
+    elastic_candidates,
+    exclude,
+    inner_splits,
+    leaves_one_out,
+    splits,
+    z_scored,
+)
+from hgcube.kernels.subsets import inverse_makers, spreads, word_sets
+
+
+def prepare(design: Design) -> Fitter:
+    """Return the elastic-net fitter of a design.
+
+    Parameters
+    ----------
+    design : Design
+
+    Returns
+    -------
+    callable
+        Targets (word, target) -> `Path`. What does not depend on the targets is computed once.
+    """
+    study = None if design.components is not None else _study(design)
+    if study is None:
+        return lambda targets: _fold_by_fold(design, targets)
+    return lambda targets: _together(design, study, targets)
+
+
+def _study(design: Design) -> Any:
+    """Return what the compiled engine needs beside targets; None where folds need their own."""
+    alpha, l1_ratio = elastic_candidates(design)
+    sets = word_sets(design, nested=len(alpha) > 1)
+    centred = design.features - design.features.mean(axis=0)
+    if design.standardize:
+        centred = z_scored(design.features, design.features)
+    inverse, scale = inverse_makers(sets, design.unpenalized), spreads(sets, centred)
+    if inverse is None or scale is None:
+        return None
+    engine = announced("leaving_out")
+    projector = np.linalg.pinv(design.unpenalized)
+    features = np.ascontiguousarray(centred - design.unpenalized @ (projector @ centred))
+    by_fold = design.standardize == "fold"
+    constant = np.ptp(centred, axis=0) == 0
+    return engine.Study(
+        engine.Words(
+            features.T @ features,
+            features,
+            centred,
+            np.ascontiguousarray(design.unpenalized),
+            np.ascontiguousarray(projector),
+        ),
+        engine.Sets(sets.removed, inverse, sets.credit, sets.tested, len(sets.folds)),
+        engine.Candidates(alpha * l1_ratio, alpha * (1 - l1_ratio), _starts(l1_ratio)),
+        engine.Scaling(
+            design.standardize is not False,
+            by_fold,
+            np.where(constant, engine.NEVER, 1.0),
+            np.where(scale > 0, scale, engine.NEVER),
+            1 / np.where(scale > 0, scale, engine.NEVER) if by_fold else 1.0 * ~constant[None],
+            not by_fold and leaves_one_out(design.testing, design.training),
+        ),
+        len(design.features[0]) if design.max_active is None else design.max_active,
+    )
+
+
+def _starts(l1_ratio: Array) -> Mask:
+    return np.append(True, np.diff(l1_ratio) != 0)
+
+
+def _together(design: Design, study: Any, targets: Array) -> Path:
+    """Fit all folds from all words' Gram matrix."""
+    alpha, l1_ratio = elastic_candidates(design)
+    n_targets, n_tested = targets.shape[1], study.sets.n_folds
+    engine = announced("leaving_out")
+    out = engine.Results(
+        added=np.zeros((n_targets, len(alpha), len(targets))),
+        n_nonzero=np.zeros((n_targets, len(alpha), n_tested)),
+        l1_max=np.zeros((n_targets, n_tested)),
+        errors=np.zeros((n_targets, len(alpha), n_tested)),
+        not_converged=np.zeros(n_targets, dtype=np.int64),
+    )
+    engine.paths(study, np.ascontiguousarray(targets.T), out)
+    tested: Mask = np.asarray(design.testing.any(axis=1))
+    return Path(
+        alpha=np.repeat(alpha[:, None], len(tested), axis=1),
+        l1_ratio=l1_ratio,
+        added=np.moveaxis(out.added, 0, -1),
+        n_nonzero=_on_all_folds(np.moveaxis(out.n_nonzero, 0, -1), tested),
+        l1_max=_on_all_folds(out.l1_max.T, tested),
+        errors=_on_all_folds(np.moveaxis(out.errors, 0, -1), tested),
+        not_converged=out.not_converged,
+    )
+
+
+def _on_all_folds(values: Array, tested: Mask) -> Array:
+    """Return values (..., fold, target) with 0 for the folds that test no word."""
+    if tested.all():
+        return values
+    whole = np.zeros((*values.shape[:-2], len(tested), values.shape[-1]))
+    whole[..., tested, :] = values
+    return whole
+
+
+def _fold_by_fold(design: Design, targets: Array) -> Path:
+    """Fit every fold on a design of its own."""
+    alpha, l1_ratio = elastic_candidates(design)
+    n_folds, n_targets = len(design.testing), targets.shape[1]
+    added = np.zeros((len(alpha), *targets.shape))
+    n_nonzero, errors = np.zeros((2, len(alpha), n_folds, n_targets))
+    l1_max = np.zeros((n_folds, n_targets))
+    unfinished = np.zeros(n_targets, dtype=np.int64)
+    for fold, part in splits(design):
+        one = _one(design, part, targets)
+        added[:, part.test], n_nonzero[:, fold], l1_max[fold] = one.added, one.n_nonzero, one.l1_max
+        unfinished += one.not_converged
+        for inner in inner_splits(design, part) if len(alpha) > 1 else ():
+            one = _one(design, inner, targets)
+            fitted = inner.projector @ targets[inner.train]
+            held_out = targets[inner.test] - design.unpenalized[inner.test] @ fitted
+            errors[:, fold] += ((held_out - one.added) ** 2).sum(axis=1)
+            unfinished += one.not_converged
+    exclude(errors, n_nonzero, l1_ratio, design.max_active)
+    return Path(
+        alpha=np.repeat(alpha[:, None], n_folds, axis=1),
+        l1_ratio=l1_ratio,
+        added=added,
+        n_nonzero=n_nonzero,
+        l1_max=l1_max,
+        errors=errors,
+        not_converged=unfinished,
+    )
+
+
+def _one(design: Design, part: Split, targets: Array) -> Any:
+    """Return the engine's results of one split, the targets last."""
+    engine = announced("leaving_out")
+    alpha, l1_ratio = elastic_candidates(design)
+    training, n_targets = targets[part.train], targets.shape[1]
+    spread, n_words = training.std(axis=0), len(part.train)
+    varies = spread > ROUNDING * np.abs(training).max(axis=0)
+    spread = np.where(varies, spread if design.standardize else 1.0, engine.NEVER)
+    products = np.ascontiguousarray((part.features.T @ part.residuals(training)).T)
+    largest = np.abs(products).max(axis=1, initial=0.0)
+    out = engine.Results(
+        added=np.zeros((n_targets, len(alpha), len(part.test))),
+        n_nonzero=np.zeros((n_targets, len(alpha))),
+        l1_max=largest / (n_words * spread) * (1 + ROUNDING),
+        errors=np.zeros((0, 0)),
+        not_converged=np.zeros(n_targets, dtype=np.int64),
+    )
+    candidates = engine.Candidates(
+        n_words * alpha * l1_ratio, n_words * alpha * (1 - l1_ratio), _starts(l1_ratio)
+    )
+    gram = np.ascontiguousarray(part.features.T @ part.features)
+    test = np.ascontiguousarray(part.test_features)
+    engine.directly(gram, products, spread, candidates, test, out)
+    return out._replace(added=np.moveaxis(out.added, 0, -1), n_nonzero=out.n_nonzero.T)
