@@ -15,10 +15,16 @@ from dask.utils import format_bytes, parse_bytes
 
 from hgcube import names as n
 from hgcube.errors import SettingsError
+from hgcube.kernels.costs import Work, cost_of, memory_of
 
 ELECTRODES_PER_BLOCK = 16
 WORDS_PER_BLOCK = 10
 WHOLE = 2**20
+
+# Of one block of results.
+SECONDS = 4.0
+SHARED = 3
+BYTES = 2**29
 
 RULES: dict[str, dict[str, int]] = {
     "recordings": {n.ELECTRODE: ELECTRODES_PER_BLOCK},
@@ -31,7 +37,7 @@ RULES: dict[str, dict[str, int]] = {
 }
 
 # Arrays of the size of one block that a task of the step holds at its peak.
-COPIES = {"recordings": 3, "high_gamma": 12, "epochs": 4, "results": 4}
+COPIES = {"recordings": 3, "high_gamma": 12, "epochs": 4}
 
 
 def plan(kind: str, sizes: Mapping[str, int], dtype: object) -> dict[str, int]:
@@ -62,20 +68,67 @@ def plan(kind: str, sizes: Mapping[str, int], dtype: object) -> dict[str, int]:
     return {dim: max(1, min(size, rules.get(dim, size))) for dim, size in sizes.items()}
 
 
-def in_blocks(cube: xr.DataArray) -> xr.DataArray:
+def in_blocks(cube: xr.DataArray, cut: Mapping[str, int] | None = None) -> xr.DataArray:
     """Return the cube cut as it is computed: blocks of electrodes, every other dim whole.
 
     Parameters
     ----------
     cube : xarray.DataArray
+    cut : mapping of str to int, optional
+        Sizes of a block along the dims that are cut otherwise; those that `cube` lacks are
+        ignored.
 
     Returns
     -------
     xarray.DataArray
         Coordinates stay as they are: Dask coordinates cannot be queried.
     """
-    cut = {dim: ELECTRODES_PER_BLOCK if dim == n.ELECTRODE else -1 for dim in cube.dims}
-    return cube.copy(data=cube.variable.chunk(cut).data)
+    sizes = {n.ELECTRODE: ELECTRODES_PER_BLOCK, **(cut or {})}
+    return cube.copy(data=cube.variable.chunk({d: sizes.get(str(d), -1) for d in cube.dims}).data)
+
+
+def block_of_results(work: Work, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return the electrodes and lags that one task fits, with all folds, penalties, permutations.
+
+    A block takes about `SECONDS` by the cost model and `BYTES` at most. Work that its targets
+    share is done again in every block, so a block's own work is at least `SHARED` times that;
+    a whole subject is one block if that is enough. Electrodes are cut first, lags only where
+    one electrode's are too many.
+
+    Parameters
+    ----------
+    work : Work
+        Sizes of the fit.
+    sizes : mapping of str to int
+        Electrodes and lags of the subject.
+
+    Returns
+    -------
+    dict of str to int
+        Blocks of a dim differ by what is left over at its end.
+
+    Examples
+    --------
+    >>> work = Work(solver="ridge", n_words=100, n_features=300, n_folds=100)
+    >>> block_of_results(work, {"electrode": 127, "lag": 31})
+    {'electrode': 127, 'lag': 31}
+    """
+    n_electrodes, n_lags = sizes[n.ELECTRODE], sizes[n.LAG]
+    most = _most_targets(work, n_electrodes * n_lags)
+    if most < n_lags:
+        return {n.ELECTRODE: 1, n.LAG: _evenly(n_lags, most)}
+    return {n.ELECTRODE: _evenly(n_electrodes, most // n_lags), n.LAG: n_lags}
+
+
+def _most_targets(work: Work, n_targets: int) -> int:
+    cost, least = cost_of(work), memory_of(work, 0)
+    by_time = max(SECONDS, SHARED * cost.shared) / cost.each
+    each = (memory_of(work, n_targets) - least) / n_targets
+    return max(1, math.floor(min(by_time, (BYTES - least) / each)))
+
+
+def _evenly(size: int, most: int) -> int:
+    return math.ceil(size / math.ceil(size / most))
 
 
 def bytes_per_task(kind: str, sizes: Mapping[str, int]) -> int:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pandas as pd
 
-from hgcube.chunks import ELECTRODES_PER_BLOCK, bytes_per_task, refuse_oversized
+from hgcube.chunks import refuse_oversized
 from hgcube.errors import SourceError
 from hgcube.pipeline.checking import check_study
 from hgcube.pipeline.state import PartState, States
 from hgcube.pipeline.steps import STEPS, Step
 from hgcube.pipeline.study import Study, open_study
-from hgcube.store import Key
 
 
 def plan(store: str | Path) -> pd.DataFrame:
@@ -28,7 +26,7 @@ def plan(store: str | Path) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per part: kind, key, state, tasks to run (0 where done) and bytes per task at the
-        peak (0 where not known before its inputs are made).
+        peak (0 where small). Those of results are estimates until their inputs are made.
 
     Raises
     ------
@@ -73,38 +71,19 @@ def status(store: str | Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def bytes_of(study: Study, step: Step, key: Key) -> int:
-    """Return the bytes that one task of a part needs at its peak, 0 where not known.
-
-    Parameters
-    ----------
-    study : Study
-    step : Step
-    key : tuple of str
-
-    Returns
-    -------
-    int
-    """
-    sizes = step.sizes(study, key)
-    return bytes_per_task(step.kind, sizes) if sizes else 0
-
-
 def _row(study: Study, step: Step, state: PartState) -> dict[str, object]:
     key, why = state.expected.key, state.why
     try:
-        sizes = step.sizes(study, key)
-        needed = bytes_of(study, step, key)
+        blocks, needed = step.blocks(study, key), step.memory(study, key)
     except SourceError as error:
-        sizes, needed, why = {}, 0, str(error)
+        blocks, needed, why = 1, 0, str(error)
     if state.state != "done":
         refuse_oversized(state.name, needed, study.execution.memory)
-    blocks = math.ceil(sizes.get("electrode", 1) / ELECTRODES_PER_BLOCK)
     return {
         "kind": step.kind,
         "key": "/".join(key),
         "state": state.state,
-        "tasks": 0 if state.state == "done" else 1 if step.one_task else blocks,
+        "tasks": 0 if state.state == "done" else blocks,
         "bytes_per_task": needed,
         "why": why,
     }

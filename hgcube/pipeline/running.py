@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hgcube.chunks import refuse_oversized
-from hgcube.cluster import LOCAL_SCHEDULERS, connect
+from hgcube.cluster import connect
 from hgcube.errors import HgcubeError, UnknownLabelError
 from hgcube.pipeline.checking import check_study
-from hgcube.pipeline.planning import bytes_of
 from hgcube.pipeline.state import PartState, States
 from hgcube.pipeline.steps import STEPS, Cube, Step
 from hgcube.pipeline.study import Study, open_study
@@ -135,7 +136,12 @@ def run_steps(
         states = States(study, steps)
         if only is None and all(state.state == "done" for state in states):
             return outcome
-        with connect(study.execution, client) as computer, _bars(computer, progress) as bars:
+        with (
+            # What building a part computes is not for the workers.
+            dask.config.set(scheduler="synchronous"),
+            connect(study.execution, client) as computer,
+            _bars(computer, progress) as bars,
+        ):
             for step in steps:
                 if only is None or step.kind in only:
                     _run_step(_Runner(study, states, computer, outcome), step, bars)
@@ -175,15 +181,7 @@ def _computed(
 ) -> Iterator[tuple[PartState, BaseException | None]]:
     """Compute all parts that can be built and yield each with its error, as they finish."""
     if runner.computer is None:
-        scheduler = runner.study.execution.scheduler or LOCAL_SCHEDULERS[0]
-        for state in ready:
-            try:
-                pending = _pending(runner.study, step, state.expected)
-                compute(pending, scheduler=scheduler)  # type: ignore[no-untyped-call]
-            except Exception as error:
-                yield state, error
-            else:
-                yield state, None
+        yield from _locally(runner.study, step, ready)
         return
     futures = {}
     for state in ready:
@@ -194,6 +192,36 @@ def _computed(
         else:
             futures[runner.computer.compute(pending)] = state
     yield from _finished(runner.computer, futures)
+
+
+def _locally(
+    study: Study, step: Step, ready: list[PartState]
+) -> Iterator[tuple[PartState, BaseException | None]]:
+    if study.execution.scheduler != "threads":
+        for state in ready:
+            yield state, _error_of(study, step, state, "synchronous")
+        return
+    # One pool waits for parts while the other computes their blocks.
+    threads = study.execution.workers or os.cpu_count()
+    parts, blocks = ThreadPoolExecutor(threads), ThreadPoolExecutor(threads)
+    futures = {parts.submit(_error_of, study, step, state, blocks): state for state in ready}
+    try:
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        for pool in (parts, blocks):
+            pool.shutdown(cancel_futures=True)
+
+
+def _error_of(
+    study: Study, step: Step, state: PartState, scheduler: str | ThreadPoolExecutor
+) -> BaseException | None:
+    try:
+        pending = _pending(study, step, state.expected)
+        compute(pending, scheduler=scheduler)  # type: ignore[no-untyped-call]
+    except Exception as error:
+        return error
+    return None
 
 
 def _finished(
@@ -207,22 +235,19 @@ def _finished(
 
 
 def _pending(study: Study, step: Step, entry: Entry) -> Delayed:
-    needed = bytes_of(study, step, entry.key)
-    refuse_oversized(f"{entry.kind} {'/'.join(entry.key)}", needed, study.execution.memory)
-    if step.one_task:
+    if step.blocks(study, entry.key) == 1:
         task: Delayed = delayed(_made, pure=False)(step, study, entry)
         return task
-    with dask.config.set(scheduler="synchronous"):
-        return _written(study, entry, _built(step, study, entry))
+    return _written(study, entry, _built(step, study, entry))
 
 
 def _made(step: Step, study: Study, entry: Entry) -> Any:
-    with dask.config.set(scheduler="synchronous"):
-        pending = _written(study, entry, _built(step, study, entry))
-        return compute(pending)  # type: ignore[no-untyped-call]
+    return compute(_written(study, entry, _built(step, study, entry)))  # type: ignore[no-untyped-call]
 
 
 def _built(step: Step, study: Study, entry: Entry) -> Cube:
+    needed = step.memory(study, entry.key)
+    refuse_oversized(part_name(entry.kind, entry.key), needed, study.execution.memory)
     if not step.gathers:
         return step.build(study, entry.key)
     gathered = [

@@ -18,7 +18,8 @@ from hgcube.encoding import encode
 from hgcube.epochs import epoch
 from hgcube.inference import verify
 from hgcube.io.recording import open_recording
-from hgcube.pipeline import joining
+from hgcube.pipeline import joining, sizing
+from hgcube.pipeline.sizing import result_block
 from hgcube.pipeline.study import Study
 from hgcube.reference import rereference
 from hgcube.signal import band_power
@@ -62,10 +63,11 @@ class Step:
         become stale.
     sources : callable
         Study, key -> the files outside the store that it reads, by name.
-    sizes : callable
-        Study, key -> dims of what one task reads, to plan its memory.
-    one_task : bool
-        Whether a part is built whole inside one task, on a worker.
+    blocks : callable
+        Study, key -> number of blocks that are computed side by side. A part of one block is
+        built whole inside one task, on a worker.
+    memory : callable
+        Study, key -> bytes that one task needs at its peak.
     """
 
     kind: str
@@ -76,8 +78,8 @@ class Step:
     gathers: str = ""
     revision: int = 1
     sources: Callable[[Study, Key], dict[str, Path]] = _nothing
-    sizes: Callable[[Study, Key], dict[str, int]] = _nothing
-    one_task: bool = False
+    blocks: Callable[[Study, Key], int] = lambda *_: 1
+    memory: Callable[[Study, Key], int] = lambda *_: 0
 
 
 def seed_of(seed: int, key: Key) -> int:
@@ -229,23 +231,11 @@ def _result_settings(study: Study, key: Key) -> dict[str, Any]:
     return {"encoding": encoding, "solvers": {key[2]: solver}, "seed": study.analysis.seed}
 
 
-def _result_sizes(study: Study, key: Key) -> dict[str, int]:
-    stated = study.analysis
-    low, high = stated.epochs.lags
-    lags = round((high - low) / stated.epochs.step) + 1
-    return {
-        "null": 2,
-        "permutation": 1 + stated.encoding.solvers[key[2]].permutations,
-        "electrode": study.sizes_of(key[0])["electrode"],
-        "lag": lags if stated.encoding.target == "windows" else 1,
-    }
-
-
 def _build_result(study: Study, key: Key) -> Cube:
     stated = study.analysis.encoding
     (kind, epochs_key), (features_kind, features_key) = _result_needs(study, key)
     return encode(
-        in_blocks(_array(study, kind, epochs_key)),
+        in_blocks(_array(study, kind, epochs_key), result_block(study, key)),
         _array(study, features_kind, features_key).load(),
         solver=key[2],
         folds=stated.folds,
@@ -301,16 +291,17 @@ STEPS: tuple[Step, ...] = (
         sources=_recording_files,
         settings=_recording_settings,
         build=_build_recording,
-        one_task=True,
-        sizes=lambda study, key: _dims(study.sizes(key[0]), "electrode", "time"),
+        memory=sizing.recording_memory,
     ),
     Step(
         kind="high_gamma",
         keys=_recordings,
         needs=lambda _, key: [("recordings", key)],
         settings=_high_gamma_settings,
+        revision=2,  # filters of eight electrodes at once: other last bits
         build=_build_high_gamma,
-        sizes=lambda study, key: _dims(study.sizes(key[0]), "electrode", "time"),
+        blocks=sizing.high_gamma_blocks,
+        memory=sizing.high_gamma_memory,
     ),
     Step(
         kind="epochs",
@@ -319,7 +310,7 @@ STEPS: tuple[Step, ...] = (
         settings=_epoch_settings,
         revision=2,  # words marked bad are left out
         build=_build_epochs,
-        sizes=lambda study, key: _dims(study.sizes_of(key[0]), "electrode", "time"),
+        memory=sizing.epochs_memory,
     ),
     Step(
         kind="features",
@@ -334,7 +325,6 @@ STEPS: tuple[Step, ...] = (
         sources=_feature_sources,
         settings=_feature_settings,
         build=_build_features,
-        one_task=True,
     ),
     Step(
         kind="results",
@@ -342,7 +332,8 @@ STEPS: tuple[Step, ...] = (
         needs=_result_needs,
         settings=_result_settings,
         build=_build_result,
-        sizes=_result_sizes,
+        blocks=sizing.result_blocks,
+        memory=sizing.result_memory,
         revision=2,  # one grid of penalties in standardised units
     ),
     Step(
@@ -352,7 +343,6 @@ STEPS: tuple[Step, ...] = (
         gathers="results",
         settings=_nothing,
         build=_build_verdicts,
-        one_task=True,
     ),
     Step(
         kind="tables",
@@ -361,10 +351,5 @@ STEPS: tuple[Step, ...] = (
         gathers="results",
         settings=_nothing,
         build=_build_table,
-        one_task=True,
     ),
 )
-
-
-def _dims(sizes: dict[str, int], *dims: str) -> dict[str, int]:
-    return {dim: sizes[dim] for dim in dims}

@@ -65,7 +65,14 @@ USED_BY: dict[str, tuple[object, set[str]]] = {
     "encoding.solvers.ridge.standardize": (False, {"results"}),
     "encoding.solvers.ridge.alpha": (0.1, {"results"}),
     "encoding.solvers.ridge.l1_ratio": (0.9, {"results"}),
+    "encoding.solvers.ridge.inner": (5, {"results"}),
+    "encoding.solvers.ridge.choose": ("subject", {"results"}),
+    "encoding.solvers.ridge.max_active": (5, {"results"}),
+    "encoding.solvers.ridge.components": (0.9, {"results"}),
     "encoding.solvers.ridge.permutations": (99, {"results"}),
+    "encoding.solvers.ridge.null": ("nested", {"results"}),
+    "encoding.solvers.ridge.null_alpha": (0.1, {"results"}),
+    "encoding.solvers.ridge.coefficients": (("all_words",), {"results"}),
     "seed": (1, {"results"}),
 }
 
@@ -165,6 +172,7 @@ def handed_over(store: Path, analysis: Analysis) -> dict[str, list[object]]:
     with pytest.MonkeyPatch.context() as patch:
         for name in (*stages, "encode", "open_part", "in_blocks"):
             patch.setattr(steps, name, note)
+        patch.setattr(steps, "result_block", lambda *_: {})
         for name in ("marked", "with_words", "along_words"):
             patch.setattr(joining, name, lambda cube, *_: cube)
         for step in STEPS:

@@ -59,7 +59,6 @@ STEPS = (
         sources=lambda study, _: {"source.txt": study.store / "source.txt"},
         settings=lambda study, _: {"seed": study.analysis.seed},
         build=noise,
-        one_task=True,
     ),
     Step(
         kind="high_gamma",
@@ -67,6 +66,7 @@ STEPS = (
         needs=lambda _, key: [("recordings", key)],
         settings=lambda study, _: {"signal": study.analysis.signal.model_dump(mode="json")},
         build=spread,
+        blocks=lambda *_: 3,
     ),
     Step(
         kind="tables",
@@ -74,6 +74,5 @@ STEPS = (
         needs=lambda *_: [("high_gamma", (label,)) for label in LABELS],
         settings=lambda *_: {},
         build=total,
-        one_task=True,
     ),
 )

@@ -90,7 +90,7 @@ class TestOneRun:
         from dataclasses import replace
 
         store = fake.study_in(tmp_path / "store", '[execution]\nmemory = "1MB"\n')
-        sized = replace(fake.STEPS[0], sizes=lambda *_: {"electrode": 127, "time": 300_000})
+        sized = replace(fake.STEPS[0], memory=lambda *_: 115_200_000)
         study = open_study(store, scheduler="synchronous")
         outcome = run_steps(study, (sized, *fake.STEPS[1:]), progress=False)
         assert "109.86 MiB" in outcome.failed["recordings/01"]
