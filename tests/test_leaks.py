@@ -85,10 +85,8 @@ def test_its_vector_reaches_its_own_fold_through_its_prediction_only(encoded, ep
     fold = {"fold": fold_of(results[0])}
     alphas = np.array([r["chosen_alpha"][fold] for r in results])
     settings = results[0].attrs
-    grid_of_all_words = settings["solver"] == "ridge" and settings["alpha"] == "nested"
-    shared = {"fold": False, "all_words": True, "none": grid_of_all_words}
-    if shared[settings["scaling"]]:
-        # Guard, and the leak that the settings name: scaling or grid of all words, no labels.
+    if settings["scaling"] == "all_words":
+        # Guard, and the leak that the setting names: scaling of all words, no labels.
         assert bend > 1e-4
     else:
         assert bend < 1e-6

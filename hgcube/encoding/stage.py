@@ -90,8 +90,8 @@ def encode(  # noqa: PLR0913
     standardize : {"fold", "all_words", False}
         z-score the features on each fold's training words, or once on all words without labels
         (ridge's closed form), or leave them raw. Unless False, the elastic net's targets are
-        scaled by their sd in the training words. Only with "fold" is ridge's grid of penalties,
-        too, made from the training words' features alone; labels never enter it.
+        scaled by their sd in the training words. In ridge's closed form its own grid of
+        penalties, too, is made from all words' features; labels never enter it.
     alpha : float or sequence, optional
         Penalty as in `hgcube.kernels.designs.Design`; several are candidates. None: the solver's
         own candidates, of the elastic net ten of alpha * l1_ratio from 1 to .03 in standardised

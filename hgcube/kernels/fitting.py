@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hgcube import names as n
 from hgcube.kernels.choice import Choice, Groups, added_predictions, choose
-from hgcube.kernels.coefficients import coefficients
+from hgcube.kernels.coefficients import coefficients, fitted_to_all
 from hgcube.kernels.designs import ROUNDING, Array, Design, Mask, Path, Solver
 from hgcube.kernels.order import order_regressors
 from hgcube.kernels.permutations import QUANTILES, on_words, permutation_table, refitted_null
@@ -157,14 +157,21 @@ class _Group:
 
     def coefficients(self, fold: str | int) -> Array:
         """Return the coefficients (target, feature) of a fold, or of all words."""
-        plan = self.plan
         design = self.design(with_order=self.solver.order_in_model)
-        if not self.solver.sparse and plan.standardize != "fold" and plan.components is None:
-            # Ridge's own candidates are then the same in all folds.
-            design = replace(design, alphas=tuple(self.path.alpha[:, 0]))
-        everything = np.ones(len(self.targets), dtype=bool)
-        words = everything if isinstance(fold, str) else plan.training[fold]
-        return coefficients(self.solver, design, self.targets, self.choosing, words).T
+        if isinstance(fold, str):
+            words, alpha, l1_ratio = self.chosen_on_all_words(design)
+        else:
+            words = self.plan.training[fold]
+            alpha, l1_ratio = self.choice.alpha[fold], self.choice.l1_ratio[fold]
+        return coefficients(self.solver, design, self.targets, words, alpha, l1_ratio).T
+
+    def chosen_on_all_words(self, design: Design) -> tuple[Mask, Array, Array]:
+        """Return all words, and the penalties chosen on them as inside a fold."""
+        whole = fitted_to_all(design)
+        padded = np.pad(self.targets, ((0, 1), (0, 0)))
+        path = self.solver.prepare(whole)(padded)
+        choice = choose(path, padded, whole.testing, whole.training, self.choosing)
+        return whole.training[0, :-1], choice.alpha[0], choice.l1_ratio[0]
 
     def null(self, kind: str) -> tuple[Array, Array, Array, Array]:
         """Return studentised r, p, quantiles and permuted r of one null, target last."""

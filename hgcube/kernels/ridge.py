@@ -57,15 +57,17 @@ def prepare(design: Design) -> Fitter:
     -------
     callable
         Targets (word, target) -> `Path`. Without `alphas` the candidates are `MULTIPLES` times
-        `null_alpha`; with `standardize` "fold" or with components that mean eigenvalue, too, is
-        of the fold's training words.
+        the mean eigenvalue of XX' over n on the fold's training words; in the closed form, times
+        `null_alpha`.
     """
-    alphas = _candidates(design)
-    shared = design.standardize != "fold" and design.components is None and design.inner is None
-    if shared and leaves_one_out(design.testing, design.training):
-        engine, counts = _leave_one_out(design, alphas)
-    else:
-        engine, counts = _refitted(design, alphas)
+    closed = (
+        design.standardize != "fold"
+        and design.components is None
+        and design.inner is None
+        and leaves_one_out(design.testing, design.training)
+    )
+    alphas = _candidates(design, closed=closed)
+    engine, counts = (_leave_one_out if closed else _refitted)(design, alphas)
     return lambda targets: _path(alphas, counts, engine, targets)
 
 
@@ -117,17 +119,17 @@ def _mean_eigenvalue(features: Array, unpenalized: Array) -> float:
     return float((features**2).sum() / (n_words - n_terms) / n_words) or 1.0
 
 
-def _candidates(design: Design) -> Array:
+def _candidates(design: Design, *, closed: bool) -> Array:
     """Return the penalties (candidate, fold) to choose from."""
     n_folds = len(design.testing)
     if design.alphas is not None:
         return np.repeat(np.array(design.alphas, dtype=float)[:, None], n_folds, axis=1)
     scale = np.ones(n_folds)
-    if design.standardize == "fold" or design.components is not None:
+    if closed:
+        scale *= null_alpha(design)
+    else:
         for fold, part in splits(design):
             scale[fold] = _mean_eigenvalue(part.features, part.unpenalized)
-    else:
-        scale *= null_alpha(design)
     return np.outer(MULTIPLES, scale)
 
 

@@ -94,6 +94,8 @@ def test_leave_one_out_equals_refitting(design, targets, alpha):
 
 
 def test_closed_form_equals_the_refitting_route(design, targets, monkeypatch):
+    grid = tuple(ridge.prepare(design)(targets).alpha[:, 0])
+    design = replace(design, alphas=grid)
     closed, path = fitted(design, targets)
     monkeypatch.setattr(ridge, "leaves_one_out", lambda *_: False)
     refitted, again = fitted(design, targets)
@@ -125,7 +127,7 @@ def test_nested_choice_equals_brute_force(design, targets, standardize):
             "fold": scaled(design.features, train),
             False: design.features,
         }[standardize]
-        # The grid, too, knows nothing of the held-out word where scaling does not.
+        # The grid, too, knows nothing of the held-out word unless one serves all folds.
         known = train if standardize == "fold" else np.arange(WORDS)
         grid = mean_eigenvalue(features[known], design.unpenalized[known]) * ridge.MULTIPLES
         errors = np.array(
@@ -208,6 +210,38 @@ def test_constant_features_add_nothing(design, targets):
     fit = ridge.prepare(constant)(targets)
     np.testing.assert_allclose(fit.added, 0, atol=1e-12)
     assert (fit.n_nonzero == 0).all()
+
+
+@pytest.mark.parametrize("n_features", [2, 9, FEATURES])
+@pytest.mark.parametrize("n_folds", [WORDS, 6])
+def test_least_squares_is_the_limit(design, targets, n_features, n_folds):
+    """With fewer features than words; minimum norm with more."""
+    testing = np.repeat(np.eye(n_folds, dtype=bool), WORDS // n_folds, axis=1)
+    design = replace(
+        design,
+        features=design.features[:, :n_features],
+        testing=testing,
+        training=~testing,
+        alphas=(1e-11,),
+        standardize="fold",
+    )
+    path = ridge.prepare(design)(targets)
+    for fold in (0, 3):
+        train, test = ~testing[fold], testing[fold]
+        free, features = design.unpenalized, scaled(design.features, train)
+        own = np.linalg.lstsq(free[train], np.hstack([features, targets])[train], rcond=None)[0]
+        left = np.hstack([features, targets]) - free @ own
+        x, y = left[:, :n_features], left[:, n_features:]
+        weights = np.linalg.lstsq(x[train], y[train], rcond=None)[0]
+        np.testing.assert_allclose(path.added[0, test], x[test] @ weights, rtol=1e-6, atol=1e-8)
+
+
+def test_many_words_are_not_kept_and_make_no_difference(design, targets, monkeypatch):
+    kept = ridge.prepare(design)(targets)
+    monkeypatch.setattr(ridge, "KEPT_WORDS", 0)
+    made_anew = ridge.prepare(design)(targets)
+    np.testing.assert_array_equal(made_anew.errors, kept.errors)
+    np.testing.assert_array_equal(made_anew.added, kept.added)
 
 
 def test_null_alpha_is_the_mean_eigenvalue(design):
