@@ -135,10 +135,10 @@ class Cell:
         seconds: float,
     ) -> Cell:
         """Return the cell, its compiled code loaded and its number of targets found."""
-        few = problem.first(4)
+        few = problem.first(8)
         fit_all_folds(few, penalty, standardize=standardize)
         _, taken = cpu_seconds(lambda: fit_all_folds(few, penalty, standardize=standardize))
-        many = problem.first(targets_for(seconds, taken / 4, most=problem.targets.shape[1]))
+        many = problem.first(targets_for(seconds, taken / 8, most=problem.targets.shape[1]))
         path = fit_all_folds(many, penalty, standardize=standardize)
         return cls(
             problem=many,
