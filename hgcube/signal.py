@@ -108,8 +108,8 @@ def band_power(  # noqa: PLR0913
     line_frequency : float, optional
         In Hz; by default ``recording.attrs["line_frequency"]``.
     dtype : dtype, optional
-        float32 or float64 of the transforms and the result; the recording's by default. The
-        filters always run in float64.
+        float32 or float64 of the result; the recording's by default. Everything is computed in
+        float64.
 
     Returns
     -------
