@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import logging
 
 import dask
@@ -11,6 +12,7 @@ from sklearn.linear_model import ElasticNet
 from hgcube import encode
 from hgcube.errors import CubeError, OptionError, UnknownLabelError
 from hgcube.kernels import sklearn_net
+from hgcube.kernels.permutations import permutation_table
 from hgcube.schema import text_array
 from hgcube.variables import VARIABLES
 
@@ -415,6 +417,186 @@ def test_too_few_permutations_are_said(epochs, features, caplog):
 def test_fits_that_stop_early_are_said(epochs, features, caplog, monkeypatch):
     monkeypatch.setattr(sklearn_net, "MAX_SWEEPS", 1)
     with caplog.at_level(logging.INFO, "hgcube"):
-        result = encode(epochs, features, alpha=0.001)
+        result = encode(epochs, features, solver="elastic_net_sklearn", alpha=0.001)
     assert (result["not_converged"] > 0).all()
     assert "6 of 6 targets with fits that did not converge" in caplog.text
+
+
+def test_every_choice_is_made_again_in_each_permutation(epochs, features):
+    """The nested null against a loop of whole `encode` calls on permuted epochs."""
+    options = {
+        "solver": "ridge",
+        "standardize": "all_words",
+        "order_terms": 0,
+        "references": (),
+    }
+    result = encode(epochs, features, permutations=30, null="nested", seed=3, **options)
+    table = permutation_table(WORDS, 30, block=None, seed=3)
+    permuted, penalties = [], []
+    for order in table:
+        again = encode(epochs.copy(data=epochs.values[order]), features, **options)
+        permuted.append(again["r_across_words"].sel(predictor="model").values)
+        penalties.append(again["chosen_alpha"].values)
+    observed = result["r_across_words"].sel(predictor="model").values
+    reached = (np.array(permuted) >= observed - 1e-12).sum(axis=0)
+    np.testing.assert_array_equal(result["p_value"][0], (1 + reached) / 31)
+    together = np.vstack([observed, permuted])
+    studentized = (observed - together.mean(axis=0)) / together.std(axis=0)
+    np.testing.assert_allclose(result["studentized_r"][0], studentized, rtol=1e-8)
+    scaled = (np.array(permuted) - together.mean(axis=0)) / together.std(axis=0)
+    np.testing.assert_allclose(result["null_max"][0], scaled.max(axis=1), rtol=1e-8)
+    assert result.attrs["alpha_of_null"] == "nested"
+    # Guard: permutations choose otherwise than the observed did, and not all alike.
+    assert np.abs(np.array(penalties) - result["chosen_alpha"].values).max() > 0
+    fixed = encode(epochs, features, permutations=30, seed=3, **options)
+    assert float(np.abs(fixed["studentized_r"] - result["studentized_r"]).max()) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("solver", "null", "under"),
+    [("ridge", "order_adjusted", "order"), ("elastic_net", "plain", "mean_word")],
+)
+def test_nested_null_tests_the_reported_model(epochs, features, solver, null, under):
+    """Its observed statistic is r of the predictions over the reference the model contains."""
+    one = epochs[:, :1]
+    result = encode(one, features, solver=solver, permutations=40, null="nested", inner=4)
+    model, reference = (result["prediction"].sel(predictor=p).values for p in ("model", under))
+    left, added = one.values - reference, model - reference
+    r = (added * left).sum() / np.sqrt((added**2).sum() * (left**2).sum())
+    # Of one electrode the maxima are its own studentised r: two quantiles give back the scale.
+    own = result.sel(null=null)
+    studentized = np.quantile(own["null_max"], [0.5, 0.975], method="inverted_cdf")
+    plain = own["null_quantile"].sel(quantile=[0.5, 0.975]).values[:, 0]
+    scale = (plain[1] - plain[0]) / (studentized[1] - studentized[0])
+    back = plain[0] + scale * (float(own["studentized_r"][0]) - studentized[0])
+    assert back == pytest.approx(r, rel=1e-8)
+    assert 0.3 < r < 1
+
+
+def test_who_chooses_together(rng, features, caplog):
+    epochs = make_epochs(rng, features)
+    regions = ["STG", "STG", "IFG", "", "IFG", "n/a"]
+    epochs = epochs.assign_coords(region=("electrode", text_array(regions)))
+    options = {"solver": "ridge", "standardize": "all_words"}
+    with caplog.at_level(logging.INFO, "hgcube"):
+        found = {
+            who: encode(epochs, features, choose=who, **options)["chosen_alpha"]
+            for who in ("electrode", "region", "subject")
+        }
+    assert "2 of 6 electrodes have no region" in caplog.text
+    subject = found["subject"]
+    assert (subject == subject[:, :1]).all()
+    region = found["region"]
+    assert (region[:, 0] == region[:, 1]).all()
+    assert (region[:, 2] == region[:, 4]).all()
+    np.testing.assert_array_equal(region[:, [3, 5]], found["electrode"][:, [3, 5]])
+    for one, other in itertools.combinations(found.values(), 2):
+        assert (one != other).any()
+    alone = encode(epochs[:, [2, 4]], features, choose="subject", **options)
+    np.testing.assert_array_equal(alone["chosen_alpha"], region[:, [2, 4]])
+
+
+def test_a_region_chooses_as_one_however_it_is_cut(epochs, features, raise_if_computes):
+    epochs = epochs.assign_coords(region=("electrode", ["a", "b", "a", "b", "b", "a"]))
+    options = {"inner": 4, "choose": "region", "permutations": 20, "null": "nested"}
+    eager = encode(epochs, features, **options)
+    with raise_if_computes:
+        lazy = encode(epochs.chunk(electrode=1), features, **options)
+    xr.testing.assert_allclose(lazy.compute(scheduler="synchronous"), eager, rtol=1e-12)
+    with pytest.raises(CubeError, match="coordinate 'region'"):
+        encode(epochs.drop_vars("region"), features, **options)
+
+
+def test_lags_choose_with_their_region_and_else_for_themselves(rng, epochs, features):
+    two = xr.concat([epochs, epochs[::-1].assign_coords(word=epochs["word"]) * 2], "lag")
+    two = two.assign_coords(lag=[0.0, 0.1], text=epochs["text"], subject=epochs["subject"])
+    two = two.transpose("word", "electrode", "lag")
+    options = {"solver": "ridge", "standardize": "all_words"}
+    own = encode(two, features, **options)["chosen_alpha"]
+    alone = encode(two.isel(lag=1, drop=True), features, **options)["chosen_alpha"]
+    xr.testing.assert_allclose(own.isel(lag=1, drop=True), alone, rtol=1e-12)
+    together = encode(two, features, choose="subject", **options)["chosen_alpha"]
+    assert (together == together[:, 0, 0]).all()
+    assert (own != together).any()
+
+
+@pytest.mark.parametrize("block", [1, 4, 6])
+def test_elastic_net_is_bitwise_the_same_however_it_is_cut(epochs, features, block):
+    options = {"inner": 4, "permutations": 20, "null": "nested", "coefficients": ("all_words",)}
+    whole = encode(epochs, features, **options)
+    cut = encode(epochs.chunk(electrode=block), features, **options)
+    fitted = ["prediction", "alpha_max", "n_nonzero", "p_value", "null_max", "coefficient"]
+    xr.testing.assert_equal(cut[fitted].compute(scheduler="synchronous"), whole[fitted])
+    for name in ("chosen_alpha", "null_quantile", "studentized_r"):
+        np.testing.assert_array_equal(cut[name], whole[name])
+
+
+def test_several_candidates(epochs, features):
+    options = {"alpha": (0.1, 0.4, 0.2), "l1_ratio": [0.9, 0.3], "inner": 5}
+    result = encode(epochs, features, **options)
+    assert set(np.unique(result["chosen_alpha"])) <= {0.1, 0.2, 0.4}
+    assert set(np.unique(result["chosen_l1_ratio"])) == {0.3, 0.9}
+    assert (result.attrs["alpha"], result.attrs["l1_ratio"]) == ([0.4, 0.2, 0.1], [0.3, 0.9])
+    xr.testing.assert_allclose(
+        result["alpha_ratio"], result["chosen_alpha"] / result["alpha_max"], rtol=1e-12
+    )
+    collapsed = result["n_nonzero"] == 0
+    np.testing.assert_array_equal(collapsed, result["alpha_ratio"] >= 1)
+    assert collapsed.any() and not collapsed.all()
+
+
+def test_max_active_stops_the_path(epochs, features):
+    free = encode(epochs, features, inner=5)
+    stopped = encode(epochs, features, inner=5, max_active=1)
+    assert float(free["n_nonzero"].max()) > 1
+    assert float(stopped["n_nonzero"].max()) == 1
+    assert (stopped["chosen_alpha"] >= free["chosen_alpha"]).all()
+
+
+@pytest.mark.parametrize("standardize", ["fold", "all_words", False])
+def test_coefficients_on_request(epochs, features, solver, standardize):
+    options = {"solver": solver, "standardize": standardize, "order_terms": 0, "inner": 5}
+    options |= {"alpha": (0.4, 0.2, 0.05), "coefficients": ("all_words", 4)}
+    features = features.assign_coords(feature=["a", "b", "c", "d"])
+    result = encode(epochs, features, **options)
+    assert result["coefficient"].dims == ("coefficient_fold", "feature", "electrode")
+    assert result["coefficient_fold"].values.tolist() == ["all_words", "4"]
+    assert result["feature"].values.tolist() == ["a", "b", "c", "d"]
+    rest = np.arange(WORDS) != 4
+    x, y = features.values, epochs.values
+    scale = {"fold": rest, "all_words": slice(None)}.get(standardize)
+    z = x if scale is None else (x - x[scale].mean(axis=0)) / x[scale].std(axis=0)
+    spread = y[rest].std(axis=0) if standardize else 1.0
+    weights = result["coefficient"].sel(coefficient_fold="4").values
+    expected = y[rest].mean(axis=0) + (z[4] - z[rest].mean(axis=0)) @ weights * spread
+    found = result["prediction"].sel(predictor="model")[4]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    both = result["coefficient"].sel(feature="a", electrode="01-A0")
+    assert (np.abs(both) > 0.1).all()
+    assert float(both[0]) != float(both[1])
+    assert "coefficient" not in encode(epochs, features, solver=solver, alpha=0.1)
+
+
+def test_components_of_the_features(rng, features, solver):
+    """More features than components: what has no variance is not fitted."""
+    noise = features.values @ rng.standard_normal((FEATURES, 12)) * 3
+    many = xr.DataArray(noise + 5, dims=("word", "feature"))
+    many = many.assign_coords(word=features["word"], text=features["text"])
+    epochs = make_epochs(rng, features, strength=3)
+    options = {"solver": solver, "inner": 5, "alpha": 0.01}
+    whole = encode(epochs, many, components=1.0, **options)
+    two = encode(epochs, many, components=2, **options)
+    assert (whole.attrs["components"], two.attrs["components"]) == (1.0, 2)
+    assert float(whole["n_nonzero"].max()) == FEATURES
+    assert float(two["n_nonzero"].max()) == 2
+    skill = [float(r["skill"].sel(predictor="model")[0]) for r in (whole, two)]
+    assert skill[0] > 0.5
+    assert skill[0] > skill[1]
+    assert "components" not in encode(epochs, many, **options).attrs
+
+
+def test_a_penalty_above_every_alpha_max_collapses(epochs, features):
+    result = encode(epochs, features, alpha=(40.0, 20.0), inner=5)
+    assert result["collapsed"].all()
+    assert (result["alpha_ratio"] > 1).all()
+    assert (result["chosen_alpha"] == 40.0).all()

@@ -16,6 +16,9 @@ Mask = npt.NDArray[np.bool_]
 # Below this share of the largest value, what varies is rounding.
 ROUNDING = 1e-12
 
+# Columns of a product that is to be bitwise the same however targets are cut.
+_PIECE = 64
+
 # The elastic net's own candidates of alpha * l1_ratio, in standardised units: at 1 every model is
 # its reference, as correlations are at most 1.
 PENALTIES = np.geomspace(1.0, 0.03, 10)
@@ -325,6 +328,21 @@ def baseline(unpenalized: Array, testing: Mask, training: Mask) -> Array:
             rows = unpenalized[test] @ np.linalg.pinv(unpenalized[train])
             matrix[np.ix_(np.flatnonzero(test), np.flatnonzero(train))] = rows
     return matrix
+
+
+def product(matrix: Array, columns: Array) -> Array:
+    """Return ``matrix @ columns``, each column bitwise the same whatever stands beside it.
+
+    BLAS changes the last bits with the shape: all its products here have one shape.
+    """
+    n_columns = columns.shape[1]
+    out = np.empty((len(matrix), n_columns))
+    piece = np.zeros((len(columns), _PIECE))
+    for start in range(0, n_columns, _PIECE):
+        stop = min(start + _PIECE, n_columns)
+        piece[:, : stop - start] = columns[:, start:stop]
+        out[:, start:stop] = (matrix @ piece)[:, : stop - start]
+    return out
 
 
 def leaves_one_out(testing: Mask, training: Mask) -> bool:

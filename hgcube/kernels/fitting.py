@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hgcube import names as n
 from hgcube.kernels.choice import Choice, Groups, added_predictions, choose
 from hgcube.kernels.coefficients import coefficients, fitted_to_all
-from hgcube.kernels.designs import ROUNDING, Array, Design, Mask, Path, Solver
+from hgcube.kernels.designs import ROUNDING, Array, Design, Mask, Path, Solver, product
 from hgcube.kernels.order import order_regressors
 from hgcube.kernels.permutations import QUANTILES, on_words, permutation_table, refitted_null
 from hgcube.kernels.plan import Plan
@@ -153,7 +153,7 @@ class _Group:
     def predicted(self) -> Array:
         """Return the model's predictions (word, target)."""
         under = self.reference(n.ORDER if self.solver.order_in_model else n.MEAN_WORD)
-        return under @ self.targets + self.choice.added
+        return product(under, self.targets) + self.choice.added
 
     def coefficients(self, fold: str | int) -> Array:
         """Return the coefficients (target, feature) of a fold, or of all words."""
@@ -219,7 +219,7 @@ class _Group:
 def _write(out: Outputs, members: npt.NDArray[np.intp], used: Mask, group: _Group) -> None:
     plan, choice = group.plan, group.choice
     rows = [
-        group.predicted() if name == n.MODEL else group.reference(name) @ group.targets
+        group.predicted() if name == n.MODEL else product(group.reference(name), group.targets)
         for name in plan.predictors
     ]
     out["prediction"][np.ix_(members, np.arange(len(rows)), used)] = np.stack(rows).transpose(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hgcube.kernels.designs import Array, Mask
+from hgcube.kernels.designs import Array, Mask, product
 from hgcube.kernels.scores import fold_corrected_r, rounding_floor
 
 Table = npt.NDArray[np.intp]
@@ -97,7 +97,7 @@ def refitted_null(
     -------
     Null
     """
-    fitted = smooth @ targets
+    fitted = product(smooth, targets)
     residuals = targets - fitted
     observed = _statistic(added, reference, targets)
     permuted = np.empty((len(table), targets.shape[1]))
@@ -116,8 +116,9 @@ def _parts(permutations: int, n_targets: int) -> Iterator[slice]:
 def _statistic(added: Callable[[Array], Array], reference: Array, targets: Array) -> Array:
     """Return the fold-corrected r of what the model adds; -inf where it adds nothing."""
     floor = rounding_floor(targets, np.isfinite(targets), axes=0)
-    residuals = targets - reference @ targets
-    r = fold_corrected_r(added(targets), residuals, floor=floor, axis=0)
+    # Words last and contiguous: then sums do not depend on how many columns there are.
+    residuals = np.ascontiguousarray((targets - product(reference, targets)).T)
+    r = fold_corrected_r(np.ascontiguousarray(added(targets).T), residuals, floor=floor)
     return np.where(np.isnan(r), -np.inf, r)
 
 
@@ -135,10 +136,11 @@ def _summary(observed: Array, permuted: Array) -> Null:
 
 def _moments(statistics: Array) -> tuple[Array, Array]:
     """Return mean and sd of the finite values; 0 and 1 where fewer than two differ."""
-    finite = np.isfinite(statistics)
-    count = np.maximum(finite.sum(axis=0), 1)
-    values = np.where(finite, statistics, 0.0)
-    center = values.sum(axis=0) / count
-    spread = np.sqrt((np.where(finite, values - center, 0.0) ** 2).sum(axis=0) / count)
+    values = np.ascontiguousarray(statistics.T)
+    finite = np.isfinite(values)
+    count = np.maximum(finite.sum(axis=1), 1)
+    values = np.where(finite, values, 0.0)
+    center = values.sum(axis=1) / count
+    spread = np.sqrt((np.where(finite, values - center[:, None], 0.0) ** 2).sum(axis=1) / count)
     usable = spread > 1e-12
     return np.where(usable, center, 0.0), np.where(usable, spread, 1.0)
