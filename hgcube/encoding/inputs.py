@@ -52,6 +52,11 @@ def without_vector(features: xr.DataArray) -> npt.NDArray[np.bool_] | None:
     return np.asarray(~known.all(axis=1))
 
 
+def electrode_names(epochs: xr.DataArray) -> list[str]:
+    """Return the labels of the electrodes, or their numbers where there are none."""
+    return [str(label) for label in epochs[n.ELECTRODE].values.tolist()]
+
+
 def whole(cube: xr.DataArray, *dims: str) -> xr.DataArray:
     """Put all of `dims` into one chunk if `cube` is chunked: a word-wise store is 5 MB a part."""
     return cube if cube.chunks is None else cube.chunk({d: -1 for d in dims if d in cube.dims})

@@ -15,6 +15,7 @@ from hgcube.encoding.inputs import (
     check_words,
     choosing_groups,
     counts_of,
+    electrode_names,
     whole,
     with_labels,
     without_bad,
@@ -218,12 +219,13 @@ def _fitted(
         _fit_block,
         whole(without_bad(epochs), n.WORD, *together),
         groups,
+        xr.DataArray(np.arange(epochs.sizes[n.ELECTRODE]), dims=n.ELECTRODE),
         whole(features.reset_coords(drop=True), n.WORD, n.FEATURE),
-        input_core_dims=[[n.WORD], [], [n.WORD, n.FEATURE]],
+        input_core_dims=[[n.WORD], [], [], [n.WORD, n.FEATURE]],
         output_core_dims=list(outputs.values()),
         join="exact",
         dask="parallelized",
-        kwargs={"plan": plan, "names": tuple(outputs)},
+        kwargs={"plan": plan, "names": tuple(outputs), "labels": electrode_names(epochs)},
         output_dtypes=[_DTYPES.get(name, float) for name in outputs],
         dask_gufunc_kwargs={
             "output_sizes": {dim: size for dim, size in sizes.items() if dim in used}
@@ -241,28 +243,34 @@ def _fitted(
 def _fit_block(
     targets: npt.NDArray[Any],
     groups: npt.NDArray[Any],
+    places: npt.NDArray[Any],
     features: npt.NDArray[Any],
     *,
     plan: Plan,
     names: tuple[str, ...],
+    labels: list[str],
 ) -> tuple[npt.NDArray[Any], ...]:
     """Fit targets (..., word) of one block; count in the log what was not fitted."""
     loop = targets.shape[:-1]
     rows = np.asarray(targets, dtype=float).reshape(-1, targets.shape[-1])
     out = fit_targets(rows, np.asarray(features, dtype=float), groups.ravel(), plan=plan)
-    _log_counts(plan.solver, out)
+    _log_counts(plan.solver, out, np.broadcast_to(places, loop).ravel(), labels)
     return tuple(out[name].reshape(*loop, *out[name].shape[1:]) for name in names)
 
 
-def _log_counts(solver: str, out: Mapping[str, npt.NDArray[Any]]) -> None:
-    total = len(out["n_words"])
-    for level, count, what in (
-        (logging.INFO, (out["n_words"] == 0).sum(), "not fitted: bad, or too few known words"),
-        (logging.INFO, out["collapsed"].sum(), "where the model equals its reference"),
-        (logging.WARNING, (out["not_converged"] > 0).sum(), "with fits that did not converge"),
+def _log_counts(
+    solver: str, out: Mapping[str, npt.NDArray[Any]], places: npt.NDArray[Any], labels: list[str]
+) -> None:
+    total = len(places)
+    for level, found, what in (
+        (logging.INFO, out["n_words"] == 0, "not fitted: bad, or too few known words"),
+        (logging.INFO, out["collapsed"], "where the model equals its reference"),
+        (logging.WARNING, out["not_converged"] > 0, "with fits that did not converge"),
     ):
-        if count:
-            _LOG.log(level, "%s: %d of %d targets %s", solver, count, total, what)
+        electrodes = [labels[place] for place in dict.fromkeys(places[found].tolist())]
+        if electrodes:
+            first = ", ".join(electrodes[:3]) + (", ..." if len(electrodes) > 3 else "")
+            _LOG.log(level, "%s: %d of %d targets %s (%s)", solver, found.sum(), total, what, first)
 
 
 def _with_null_max(fitted: xr.Dataset, plan: Plan) -> xr.Dataset:

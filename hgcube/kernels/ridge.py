@@ -143,36 +143,41 @@ def _leave_one_out(design: Design, alphas: Array) -> tuple[Engine, Array]:
     matrices = cache(make) if len(features) <= KEPT_WORDS else make
     without = spectrum.residual_maker(np.ones(len(spectrum.eigenvalues)))
     word_of = design.testing.argmax(axis=1)
+    in_order = np.array_equal(word_of, np.arange(len(features)))
 
     def engine(targets: Array) -> tuple[Array, Array]:
         reference = (without @ targets) / np.diag(without)[:, None]
         added = np.empty((len(penalties), *targets.shape))
-        errors = np.zeros((len(penalties), len(word_of), targets.shape[1]))
+        errors = np.zeros_like(added)
         for index in range(len(penalties)):
             form = matrices(index)
-            residuals = form.maker @ targets
-            np.subtract(reference, residuals / form.own, out=added[index])
-            if len(penalties) > 1:
-                np.take(form.errors(residuals, targets), word_of, axis=0, out=errors[index])
-        return added, errors
+            residuals = form.products(targets, errors[index] if len(penalties) > 1 else None)
+            np.multiply(residuals, form.over_own, out=added[index])
+            np.subtract(reference, added[index], out=added[index])
+        return added, errors if in_order else errors[:, word_of]
 
     return engine, np.full(len(word_of), float(features.any(axis=0).sum()))
 
 
 @dataclass(frozen=True, kw_only=True)
 class _ClosedForm:
-    """One penalty's matrices (word, word): M, and those of the leave-two-out errors."""
+    """One penalty's matrices: M above that of the errors' cross term (2 word, word), of squares."""
 
-    maker: Array
-    own: Array
-    cross: Array
+    both: Array
     square: Array
+    over_own: Array
 
-    def errors(self, residuals: Array, targets: Array) -> Array:
-        """Return, for each left-out word i, the sum over j of r_{j|ij}^2 (word, target)."""
-        errors = self.square @ (residuals * residuals)
-        errors -= residuals * (self.cross @ targets)
-        return np.asarray(errors)
+    def products(self, targets: Array, errors: Array | None) -> Array:
+        """Return M y; write, for each left-out word i, the sum over j of r_{j|ij}^2 to `errors`."""
+        n_words = len(targets)
+        if errors is None:
+            return np.asarray(self.both[:n_words] @ targets)
+        found = self.both @ targets
+        residuals, cross = found[:n_words], found[n_words:]
+        np.matmul(self.square, residuals * residuals, out=errors)
+        cross *= residuals
+        errors -= cross
+        return np.asarray(residuals)
 
 
 def _closed_form(spectrum: Spectrum, penalties: Array, index: int) -> _ClosedForm:
@@ -189,7 +194,7 @@ def _closed_form(spectrum: Spectrum, penalties: Array, index: int) -> _ClosedFor
     square = own[:, None] ** 2 * weight
     np.fill_diagonal(square, (weight * maker**2).sum(axis=1))
     cross = 2 * own[:, None] * ((weight * maker) @ maker)
-    return _ClosedForm(maker=maker, own=own[:, None], cross=cross, square=square)
+    return _ClosedForm(both=np.vstack([maker, cross]), square=square, over_own=1 / own[:, None])
 
 
 def _refitted(design: Design, alphas: Array) -> tuple[Engine, Array]:
