@@ -27,7 +27,7 @@ Ints = npt.NDArray[np.int64]
 # Optimality conditions hold to this part of their threshold, or the fit counts as not converged.
 TOLERANCE = 1e-9
 # Features enter above their threshold by more than rounding.
-_MARGIN = 1e-11
+MARGIN = 1e-11
 _STEPS = 50
 _ROUNDS = 100
 _SWEEPS = 50
@@ -254,7 +254,7 @@ def _take_in(subset: Subset, l1: float, active: Active, count: int, gradient: Fl
 
     Far from the solution most of them would leave again, and a step costs their cube.
     """
-    limit = l1 * (1.0 + _MARGIN)
+    limit = l1 * (1.0 + MARGIN)
     above = n_above(gradient, subset.scale, limit)
     if above == 0:
         return count

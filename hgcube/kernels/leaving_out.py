@@ -26,7 +26,8 @@ from hgcube.kernels.active_sets import (
     solve,
     subtract_rows,
 )
-from hgcube.kernels.pivots import Folds, LeftOut, Pivoting, build, leave_one_out, new_pivoting
+from hgcube.kernels.one_out import Folds, LeftOut, Pivoting, leave_one_out, new_pivoting
+from hgcube.kernels.tableau import build
 
 # A scale or spread this large keeps every weight at zero; its square is still finite.
 NEVER = 1e150
