@@ -356,8 +356,19 @@ def test_too_few_words(epochs, features):
     with pytest.raises(CubeError, match="training words"):
         encode(epochs[:8], features[:8], solver="ridge")
     lacking = features.where(features["word"] < 2)
-    with pytest.raises(CubeError, match="2 of 30 words"):
+    with pytest.raises(CubeError, match=r"2 of 30 words.*fold 0.*words \[0\], trains on 1"):
         encode(epochs, lacking, solver="ridge", order_terms=0)
+    with pytest.raises(CubeError, match="no fold tests any"):
+        encode(epochs, features * np.nan)
+
+
+def test_an_electrode_with_one_training_word_is_named(epochs, features, solver, caplog):
+    holed = epochs.copy()
+    holed[2:, 4] = np.nan
+    with caplog.at_level(logging.INFO, "hgcube"):
+        result = encode(holed, features, solver=solver, alpha=0.1)
+    assert "1 of 6 targets not fitted: bad, or too few known words (01-A4)" in caplog.text
+    assert result["n_words"].values.tolist() == [30, 30, 30, 30, 0, 30]
 
 
 @pytest.mark.parametrize(

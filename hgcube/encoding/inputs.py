@@ -32,10 +32,21 @@ def counts_of(epochs: xr.DataArray, features: xr.DataArray, plan: Plan) -> dict[
     if not plan.fits(~missing):
         raise CubeError(
             f"at least {plan.fewest_training_words} training words in every fold",
-            f"{(~missing).sum()} of {len(missing)} words with vectors in {len(plan.testing)} folds",
+            f"{(~missing).sum()} of {len(missing)} words with vectors; {_smallest(plan, ~missing)}",
             "Use fewer order_terms, other folds, or more words",
         )
     return {**counts, "n_words": len(missing), "n_words_used": int((~missing).sum())}
+
+
+def _smallest(plan: Plan, known: npt.NDArray[np.bool_]) -> str:
+    """Name the fold with the fewest training words, and its first words."""
+    tested = plan.testing[:, known].any(axis=1)
+    if not tested.any():
+        return "no fold tests any of them"
+    sizes = np.where(tested, plan.training[:, known].sum(axis=1), known.size + 1)
+    fold = int(sizes.argmin())
+    words = np.flatnonzero(plan.testing[fold] & known)[:3].tolist()
+    return f"fold {fold}, which tests the words {words}, trains on {sizes[fold]}"
 
 
 def without_bad(epochs: xr.DataArray) -> xr.DataArray:

@@ -7,8 +7,10 @@ from scipy import stats
 from hgcube.kernels import ridge
 from hgcube.kernels.choice import added_predictions
 from hgcube.kernels.designs import Design, baseline
+from hgcube.kernels.fitting import fit_targets
 from hgcube.kernels.order import order_regressors
 from hgcube.kernels.permutations import on_words, permutation_table, refitted_null
+from hgcube.kernels.plan import Plan
 from hgcube.kernels.scores import fold_corrected_r
 
 
@@ -144,3 +146,43 @@ def test_false_positives_keep_their_level_at_full_size(rng, drift):
     hits = false_positives(rng, 1000, 100, 199, drift=drift)
     low, high = stats.binom.interval(0.95, 1000, 0.05)
     assert low <= hits <= high
+
+
+def nested_p(solver, rng, n_words=24, n_features=6):
+    """p of the nested null where the words say nothing."""
+    testing = np.eye(n_words, dtype=bool)
+    plan = Plan(
+        solver=solver,
+        testing=testing,
+        training=~testing,
+        predictors=("model", "mean_word"),
+        standardize="all_words",
+        alphas=None if solver == "ridge" else (1.0, 0.5, 0.2),
+        inner=None if solver == "ridge" else 3,
+        order_terms=0,
+        permutations=19,
+        null="nested",
+        block=10,
+        seed=int(rng.integers(2**32)),
+    )
+    features = rng.standard_normal((n_words, n_features))
+    targets = rng.standard_normal((1, n_words))
+    return fit_targets(targets, features, np.zeros(1, dtype=int), plan=plan)["p_value"][0, 0]
+
+
+@pytest.mark.parametrize(
+    ("solver", "n_studies"),
+    [
+        ("ridge", 200),
+        pytest.param("ridge", 1000, marks=pytest.mark.slow),
+        pytest.param("elastic_net", 1000, marks=pytest.mark.slow),
+    ],
+)
+def test_nested_null_is_uniform_where_the_words_say_nothing(rng, solver, n_studies):
+    p = np.array([nested_p(solver, rng) for _ in range(n_studies)])
+    # A collapsed model has p 1: its share is taken from the large p, never from the small.
+    for level in (0.05, 0.1, 0.25, 0.5):
+        low, high = stats.binom.interval(0.99, n_studies, level)
+        assert low <= (p <= level + 1e-9).sum() <= high
+    if solver == "ridge":
+        assert stats.chisquare(np.bincount(np.round(p * 20).astype(int))[1:]).pvalue > 1e-3
