@@ -23,6 +23,7 @@ from numba import njit
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 # Optimality conditions hold to this part of their threshold, or the fit counts as not converged.
 TOLERANCE = 1e-9
@@ -39,8 +40,8 @@ OPTIONS: dict[str, Any] = {
     "cache": True,
     "nogil": True,
 }
-# For reductions of numbers that cannot be NaN: only then a maximum is several lanes at a time.
-NEVER_NAN: dict[str, Any] = {**OPTIONS, "fastmath": {*OPTIONS["fastmath"], "nnan"}}
+# Within one fit: a call costs as much as such a function does, with so many arrays to hand over.
+INLINED: dict[str, Any] = {**OPTIONS, "forceinline": True}
 
 
 class Problem(NamedTuple):
@@ -72,18 +73,38 @@ class Active(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Room for one fit: system (feature, feature), gradient (feature,), two of (word,)."""
+    """Room for one fit: system (feature, feature), gradient (feature,), two of (word,), flags."""
 
     system: Floats
     gradient: Floats
     residuals: Floats
     held_out: Floats
+    flags: Flags
 
 
 @njit(**OPTIONS)
 def new_active(n_features: int) -> Active:
     """Return room for the active features."""
     return Active(np.empty(n_features, np.int64), np.empty(n_features), np.empty(n_features))
+
+
+@njit(**OPTIONS)
+def new_flags(count: int) -> Flags:
+    """Return room for flags, in whole words of eight."""
+    return np.zeros(8 * ((count + 7) // 8), np.bool_)
+
+
+@njit(**INLINED)
+def flagged(flags: Flags, numbers: Ints) -> int:
+    """Write the numbers of the flags that are set; return how many. Most words have none."""
+    words, count = flags.view(np.int64), np.int64(0)
+    for word in range(words.size):
+        if words[word] != 0:
+            for m in range(8 * word, 8 * word + 8):
+                if flags[m]:
+                    numbers[count] = m
+                    count += 1
+    return count
 
 
 @njit(**OPTIONS)
@@ -94,10 +115,11 @@ def new_work(n_words: int, n_features: int) -> Work:
         np.empty(n_features),
         np.empty(n_words),
         np.empty(n_words),
+        new_flags(n_features),
     )
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def subtract_rows(matrix: Floats, rows: Ints, count: int, weights: Floats, out: Floats) -> None:
     """Do ``out -= weights @ matrix[rows]``, four rows at a time."""
     a = 0
@@ -146,7 +168,7 @@ def solve_system(system: Floats, count: int, right: Floats) -> bool:
     return True
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def _times_inverse(subset: Subset, values: Floats, out: Floats) -> None:
     for i in range(subset.removed.size):
         total = 0.0
@@ -155,7 +177,7 @@ def _times_inverse(subset: Subset, values: Floats, out: Floats) -> None:
         out[i] = total
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def _fill_system(
     problem: Problem, subset: Subset, l1: float, l2: float, active: Active, count: int, work: Work
 ) -> None:
@@ -171,7 +193,7 @@ def _fill_system(
     _leave_out(problem, subset, active, count, work)
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def _leave_out(problem: Problem, subset: Subset, active: Active, count: int, work: Work) -> None:
     """Take the removed words out of the active features' equations."""
     members = active.members
@@ -191,7 +213,7 @@ def _leave_out(problem: Problem, subset: Subset, active: Active, count: int, wor
                     row[c] -= factor * right[members[c]]
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def fill_gradient(problem: Problem, subset: Subset, active: Active, count: int, work: Work) -> None:
     """Write the held-out residuals and the correlations of every feature with what is left."""
     for i in range(subset.removed.size):
@@ -208,26 +230,16 @@ def fill_gradient(problem: Problem, subset: Subset, active: Active, count: int, 
     subtract_rows(problem.gram, active.members, count, active.weights, gradient)
 
 
-@njit(**OPTIONS)
-def n_above(values: Floats, scale: Floats, limit: float) -> int:
-    """Count absolute values above ``limit * scale``."""
-    above = 0
-    for m in range(values.size):
-        above += abs(values[m]) > limit * scale[m]
-    return above
-
-
-@njit(**NEVER_NAN)
-def largest_ratio(values: Floats, scale: Floats) -> float:
-    """Return the largest absolute value in parts of its scale; none may be NaN."""
+@njit(**INLINED)
+def _largest_ratio(values: Floats, scale: Floats) -> float:
+    """Return the largest absolute value in parts of its scale."""
     largest = 0.0
     for m in range(values.size):
-        ratio = abs(values[m]) / scale[m]
-        largest = ratio if ratio > largest else largest
+        largest = max(largest, abs(values[m]) / scale[m])
     return largest
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def _let_go(
     subset: Subset, l1: float, l2: float, active: Active, count: int, gradient: Floats
 ) -> tuple[int, float]:
@@ -248,24 +260,32 @@ def _let_go(
     return kept, worst / l1
 
 
-@njit(**OPTIONS)
-def _take_in(subset: Subset, l1: float, active: Active, count: int, gradient: Floats) -> int:
+@njit(**INLINED)
+def _take_in(subset: Subset, l1: float, active: Active, count: int, work: Work) -> int:
     """Add features above their threshold; where they are many, only the upper half of the excess.
 
     Far from the solution most of them would leave again, and a step costs their cube.
     """
-    limit = l1 * (1.0 + MARGIN)
-    above = n_above(gradient, subset.scale, limit)
-    if above == 0:
-        return count
+    gradient, limit = work.gradient, l1 * (1.0 + MARGIN)
+    above = _flag_above(gradient, subset.scale, limit, work.flags)
     if above > max(8, count // 4):
-        limit += 0.5 * (largest_ratio(gradient, subset.scale) - limit)
-    for m in range(gradient.size):
-        if abs(gradient[m]) > limit * subset.scale[m]:
-            active.members[count] = m
-            active.signs[count] = 1.0 if gradient[m] > 0.0 else -1.0
-            count += 1
-    return count
+        limit += 0.5 * (_largest_ratio(gradient, subset.scale) - limit)
+        above = _flag_above(gradient, subset.scale, limit, work.flags)
+    if above:
+        flagged(work.flags, active.members[count:])
+    for a in range(count, count + above):
+        active.signs[a] = 1.0 if gradient[active.members[a]] > 0.0 else -1.0
+    return count + above
+
+
+@njit(**INLINED)
+def _flag_above(values: Floats, scale: Floats, limit: float, flags: Flags) -> int:
+    """Flag absolute values above ``limit * scale``; return how many there are."""
+    above = np.int64(0)
+    for m in range(values.size):
+        flags[m] = abs(values[m]) > limit * scale[m]
+        above += flags[m]
+    return above
 
 
 @njit(**OPTIONS)
@@ -279,7 +299,7 @@ def _newton(
             return count, False
         fill_gradient(problem, subset, active, count, work)
         kept, worst = _let_go(subset, l1, l2, active, count, work.gradient)
-        taken = _take_in(subset, l1, active, kept, work.gradient)
+        taken = _take_in(subset, l1, active, kept, work)
         if kept == count and taken == kept:
             return count, worst <= TOLERANCE
         count = taken
@@ -308,7 +328,7 @@ def _descend(
                 weights[m] = new
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def _step_one(problem: Problem, subset: Subset, feature: int, change: float, work: Work) -> None:
     """Follow the change of one weight in the gradient; its row of C X is in ``work.held_out``."""
     gradient, row = work.gradient, problem.gram[feature]

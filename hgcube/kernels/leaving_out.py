@@ -12,7 +12,7 @@ import numpy.typing as npt
 from numba import njit
 
 from hgcube.kernels.active_sets import (
-    NEVER_NAN,
+    INLINED,
     OPTIONS,
     Active,
     Floats,
@@ -239,31 +239,51 @@ def feature_spread(centred: Floats, removed: Ints) -> Floats:
     return squares
 
 
-@njit(**NEVER_NAN)
+@njit(**INLINED)
 def _fill_l1_max(study: Study, target: Target, l1_max: Floats) -> None:
     """Write the smallest l1 per training word without a weight, a hair above its own rounding."""
-    problem, sets, weights = target.problem, study.sets, study.scaling.weights
-    gradient, features, products = (
-        np.empty_like(problem.products),
-        problem.features,
-        problem.products,
-    )
+    problem, sets = target.problem, study.sets
+    gradient, products, weights = problem.products.copy(), problem.products, study.scaling.weights
+    room = gradient.copy()
     for f in range(sets.n_folds):
-        removed, inverse, kept = sets.removed[f], sets.inverse[f], problem.target.size
-        gradient[:] = products
-        for i in range(removed.size):
-            if removed[i] >= 0:
-                kept -= 1
-                held_out, row = 0.0, features[removed[i]]
-                for j in range(removed.size):
-                    held_out += inverse[i, j] * problem.target[removed[j]] * (removed[j] >= 0)
-                for m in range(gradient.size):
-                    gradient[m] -= held_out * row[m]
-        largest, weight = 0.0, weights[f if study.scaling.by_fold else 0]
-        for m in range(gradient.size):
-            size = abs(gradient[m]) * weight[m]
-            largest = size if size > largest else largest
+        removed, last = sets.removed[f], 0
+        while last + 1 < removed.size and removed[last + 1] >= 0:
+            _take_out(problem, sets, f, last, gradient, products if last == 0 else gradient)
+            last += 1
+        _take_out(problem, sets, f, last, gradient, products if last == 0 else gradient)
+        largest = _largest(gradient, weights[f if study.scaling.by_fold else 0], room)
+        kept = problem.target.size - last - 1
         l1_max[f] = largest / (kept * target.spreads[f]) * (1.0 + _ROUNDING)
+
+
+@njit(**INLINED)
+def _take_out(
+    problem: Problem, sets: Sets, fold: int, place: int, gradient: Floats, start: Floats
+) -> None:
+    """Take one removed word out of what the features correlate with: from start to gradient."""
+    removed, held_out = sets.removed[fold], 0.0
+    for j in range(removed.size):
+        if removed[j] >= 0:
+            held_out += sets.inverse[fold, place, j] * problem.target[removed[j]]
+    row = problem.features[removed[place]]
+    for m in range(gradient.size):
+        gradient[m] = start[m] - held_out * row[m]
+
+
+@njit(**INLINED)
+def _largest(values: Floats, weights: Floats, room: Floats) -> float:
+    """Return the largest absolute value times its weight; `room` is used up.
+
+    Numbers without a sign are in the order of their bits, and the largest of many integers is found
+    several at a time, as that of floating-point numbers is not.
+    """
+    for m in range(values.size):
+        room[m] = abs(values[m]) * weights[m]
+    bits, largest = room.view(np.int64), np.int64(0)
+    for m in range(bits.size):
+        largest = bits[m] if bits[m] > largest else largest
+    bits[0] = largest
+    return room[0]
 
 
 @njit(**OPTIONS)

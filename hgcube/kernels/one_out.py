@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from hgcube.kernels.active_sets import OPTIONS, TOLERANCE, Floats, Ints, Problem
+from hgcube.kernels.active_sets import (
+    INLINED,
+    OPTIONS,
+    TOLERANCE,
+    Flags,
+    Floats,
+    Ints,
+    Problem,
+    flagged,
+    new_flags,
+)
 from hgcube.kernels.pivots import MOST_CHANGES, Changes, Fold, pivot
 from hgcube.kernels.tableau import Columns, Tableau, add_columns
 from hgcube.kernels.walking import walk
@@ -37,7 +46,7 @@ class LeftOut(NamedTuple):
 
     residuals: Floats
     counts: Ints
-    met: npt.NDArray[np.bool_]
+    met: Flags
 
 
 @njit(**OPTIONS)
@@ -46,14 +55,14 @@ def _check(
     tableau: Tableau,
     folds: Folds,
     weights: Floats,
-    entered: Entered,
+    room: Pivoting,
     out: LeftOut,
 ) -> None:
     """Count each fold's weights, and hold them to the conditions of all features.
 
     Nothing but the weights and residuals is taken from the tableau.
     """
-    n_folds, n_active = weights.shape
+    (n_folds, n_active), entered, fitted = weights.shape, room.entered, room.fitted
     union, column = _union(problem.products.size, tableau.members, entered)
     everything, rows = (
         np.zeros((n_folds, union.size)),
@@ -65,7 +74,8 @@ def _check(
         everything[f, :n_active] = weights[f]
         for i in range(entered.counts[f]):
             everything[f, column[entered.features[f, i]]] = entered.weights[f, i]
-    fitted, left = np.dot(everything, rows), np.empty(problem.products.size)
+    np.dot(everything, rows, out=fitted)
+    left = room.values
     for f in range(n_folds):
         if out.met[f]:
             row, g = problem.features[folds.words[f]], out.residuals[f]
@@ -80,7 +90,7 @@ def _check(
             out.met[f] = met and off <= TOLERANCE * (abs(g) + folds.l1s[f])
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def _union(n_features: int, members: Ints, entered: Entered) -> tuple[Ints, Ints]:
     """Return the features with a weight in any fold, and the place of each."""
     column, union, count = np.full(n_features, -1, np.int64), np.empty(n_features, np.int64), 0
@@ -95,7 +105,7 @@ def _union(n_features: int, members: Ints, entered: Entered) -> tuple[Ints, Ints
     return union[:count], column
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def _met(left: Floats, union: Ints, weights: Floats, l1: float, l2: float) -> tuple[int, bool]:
     """Return the number of weights, and whether all conditions are met; `left` is used up."""
     count, beyond = 0, 0
@@ -119,6 +129,7 @@ class Pivoting(NamedTuple):
     changes: Changes
     entered: Entered
     values: Floats
+    fitted: Floats
 
 
 @njit(**OPTIONS)
@@ -139,6 +150,7 @@ def new_pivoting(n_folds: int, n_features: int) -> Pivoting:
             np.zeros(most, np.bool_),
             np.empty(most),
             np.empty((most, most)),
+            new_flags(n_features),
         ),
         Entered(
             np.empty((n_folds, most), np.int64),
@@ -146,16 +158,17 @@ def new_pivoting(n_folds: int, n_features: int) -> Pivoting:
             np.zeros(n_folds, np.int64),
         ),
         np.empty(n_features),
+        np.empty((n_folds, n_features)),
     )
 
 
-@njit(**OPTIONS)
-def _residuals_alone(tableau: Tableau, folds: Folds, out: LeftOut) -> npt.NDArray[np.bool_]:
+@njit(**INLINED)
+def _residuals_alone(tableau: Tableau, folds: Folds, out: LeftOut) -> Flags:
     """Take every fold to have all words' active features; met where that goes beyond no bound.
 
     Returns which features are beyond theirs in any fold.
     """
-    beyond = np.zeros(tableau.values.size, np.bool_)
+    beyond = new_flags(tableau.values.size)
     values, along, lower, upper = tableau.values, tableau.along_l1, tableau.lower, tableau.upper
     for f in range(folds.words.size):
         word, correction, l1 = folds.words[f], folds.corrections[f], folds.l1s[f]
@@ -170,6 +183,12 @@ def _residuals_alone(tableau: Tableau, folds: Folds, out: LeftOut) -> npt.NDArra
             value = values[m] - shift * along[m] - g * direction[m]
             beyond[m] |= (value > l1 * upper[m]) | (value < l1 * lower[m])
     return beyond
+
+
+@njit(**OPTIONS)
+def _numbers(flags: Flags) -> Ints:
+    numbers = np.empty(flags.size, np.int64)
+    return numbers[: flagged(flags, numbers)]
 
 
 @njit(**OPTIONS)
@@ -192,7 +211,7 @@ def leave_one_out(
     room.columns.made[0] = 0
     entered.counts[:] = 0
     beyond = _residuals_alone(tableau, folds, out)
-    add_columns(problem, tableau, folds.l2, np.flatnonzero(beyond), room.columns)
+    add_columns(problem, tableau, folds.l2, _numbers(beyond), room.columns)
     for f in range(folds.words.size):
         word, shift = folds.words[f], folds.l1s[f] - folds.l1
         if out.met[f]:
@@ -213,10 +232,10 @@ def leave_one_out(
             for a in range(tableau.members.size):
                 weights[f, a] = room.values[tableau.members[a]]
             _note(tableau, room.changes, count, weights[f], f, entered)
-    _check(problem, tableau, folds, weights, entered, out)
+    _check(problem, tableau, folds, weights, room, out)
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def _note(
     tableau: Tableau, changes: Changes, count: int, weights: Floats, fold: int, entered: Entered
 ) -> None:

@@ -16,10 +16,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from hgcube.kernels.active_sets import OPTIONS, Floats, Ints, Problem
+from hgcube.kernels.active_sets import INLINED, OPTIONS, Flags, Floats, Ints, Problem, flagged
 from hgcube.kernels.tableau import Columns, Tableau, add_columns
 
 # A fold with more changes than this is solved from the start instead.
@@ -34,16 +33,17 @@ class Changes(NamedTuple):
 
     bounds: where x must come to; moves, per_residual: how far along their columns, with and per
     unit of the held-out residual; turned: whether an active feature has the other sign, and
-    weights: its weight then; system: room.
+    weights: its weight then; system, flags: room.
     """
 
     features: Ints
     bounds: Floats
     moves: Floats
     per_residual: Floats
-    turned: npt.NDArray[np.bool_]
+    turned: Flags
     weights: Floats
     system: Floats
+    flags: Flags
 
 
 class Fold(NamedTuple):
@@ -56,7 +56,7 @@ class Fold(NamedTuple):
     l2: float
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def fill_values(
     tableau: Tableau,
     fold: Fold,
@@ -96,7 +96,7 @@ def fill_values(
         i += 1
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def _review(
     tableau: Tableau, l1: float, changes: Changes, count: int, values: Floats
 ) -> tuple[int, bool]:
@@ -128,30 +128,25 @@ def _review(
     return kept, same
 
 
-@njit(**OPTIONS)
-def _outside(tableau: Tableau, l1: float, values: Floats) -> int:
-    """Count features beyond their bounds."""
-    lower, upper, outside = tableau.lower, tableau.upper, 0
-    for m in range(values.size):
-        outside += (values[m] > l1 * upper[m]) | (values[m] < l1 * lower[m])
-    return outside
-
-
-@njit(**OPTIONS)
+@njit(**INLINED)
 def _change(tableau: Tableau, l1: float, values: Floats, changes: Changes, count: int) -> int:
     """Add the features beyond their bounds; return how many changes there are, or -1: too many."""
-    lower, upper = tableau.lower, tableau.upper
+    lower, upper, flags, new = tableau.lower, tableau.upper, changes.flags, np.int64(0)
     for m in range(values.size):
-        if (values[m] > l1 * upper[m]) | (values[m] < l1 * lower[m]):
-            if count == _MOST_AT_ONCE:
-                return np.int64(-1)
-            changes.features[count], changes.turned[count] = m, False
-            changes.bounds[count] = 0.0 if tableau.place[m] >= 0 else np.sign(values[m]) * l1
-            count += 1
-    return count
+        flags[m] = (values[m] > l1 * upper[m]) | (values[m] < l1 * lower[m])
+        new += flags[m]
+    if count + new > _MOST_AT_ONCE:
+        return np.int64(-1)
+    if new:
+        flagged(flags, changes.features[count:])
+    for i in range(count, count + new):
+        m = changes.features[i]
+        changes.turned[i] = False
+        changes.bounds[i] = 0.0 if tableau.place[m] >= 0 else np.sign(values[m]) * l1
+    return count + new
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def _eliminate(system: Floats, count: int, first: Floats, second: Floats) -> None:
     """Solve for two right sides in place; the matrix has a positive definite symmetric part."""
     for i in range(count):
@@ -169,7 +164,7 @@ def _eliminate(system: Floats, count: int, first: Floats, second: Floats) -> Non
         second[i] /= system[i, i]
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def solve_changes(
     tableau: Tableau, fold: Fold, columns: Columns, changes: Changes, count: int
 ) -> float:
@@ -216,9 +211,7 @@ def pivot(
         g = solve_changes(tableau, fold, columns, changes, count)
         fill_values(tableau, fold, g, columns, changes, count, values)
         kept, same = _review(tableau, fold.l1, changes, count, values)
-        taken = kept
-        if _outside(tableau, fold.l1, values):
-            taken = _change(tableau, fold.l1, values, changes, kept)
+        taken = _change(tableau, fold.l1, values, changes, kept)
         if same and taken == count:
             return g, count
         if taken < 0:

@@ -55,7 +55,10 @@ def build(problem: Problem, active: Active, count: int, gradient: Floats, l2: fl
     if count:
         inverse[:] = np.linalg.inv(rows[:, members] + l2 * np.eye(count))
     own_directions = np.dot(own, inverse)
-    directions = problem.features - np.dot(own_directions, rows)
+    directions = np.dot(own_directions, rows)
+    for i in range(len(directions)):
+        for m in range(directions.shape[1]):
+            directions[i, m] = problem.features[i, m] - directions[i, m]
     along_own = np.dot(inverse, signs)
     along_l1 = -np.dot(along_own, rows)
     values, lower, upper = gradient.copy(), np.full_like(gradient, -1.0), np.ones_like(gradient)
@@ -93,10 +96,12 @@ def add_columns(
 
     Each is the feature's row of the inverse if it is active, else its Schur complement.
     """
-    members, first = tableau.members, columns.made[0]
-    new = features[columns.slot[features] < 0]
-    if new.size == 0:
+    members, first, missing = tableau.members, columns.made[0], 0
+    for feature in features:
+        missing += columns.slot[feature] < 0
+    if missing == 0:
         return
+    new = features[columns.slot[features] < 0]
     values, inactive = problem.gram[new], tableau.place[new] < 0
     own = np.dot(np.ascontiguousarray(values[:, members]), tableau.inverse)
     for i in np.flatnonzero(~inactive):
