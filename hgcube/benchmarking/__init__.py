@@ -14,7 +14,8 @@ from hgcube.benchmarking.table import TITLE as TITLE
 from hgcube.benchmarking.table import Row
 from hgcube.benchmarking.table import header as header
 from hgcube.benchmarking.table import line as line
-from hgcube.benchmarking.timing import FULL, QUICK, Effort, one_thread
+from hgcube.benchmarking.timing import FULL, QUICK, Effort
+from hgcube.cluster import one_thread_each
 from hgcube.errors import OptionError, UnknownLabelError
 
 ROWS: dict[str, Callable[[Effort], Iterator[Row]]] = {
@@ -75,7 +76,7 @@ def measured(kinds: Iterable[Callable[[Effort], Iterator[Row]]], effort: Effort)
     ------
     Row
     """
-    with one_thread(), warnings.catch_warnings():
+    with one_thread_each(), warnings.catch_warnings():
         # Peers warn that they did not converge; the gap that they reached is in the table.
         warnings.simplefilter("ignore")
         for rows in kinds:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hgcube.benchmarking.timing import cpu_seconds, one_thread
+from hgcube.benchmarking.timing import cpu_seconds
+from hgcube.cluster import one_thread_each
 from hgcube.kernels.designs import Array
 
 RATE = 1024.0
@@ -120,7 +121,7 @@ def main(program: str, recording: str, result: str) -> None:
         File to write.
     """
     extract = PROGRAMS[program]
-    with one_thread():
+    with one_thread_each():
         # Imports and compiling are neither its time nor its memory.
         extract(draw_recording(9, int(4 * RATE), seed=1))
         before = memory("VmRSS")

@@ -19,8 +19,8 @@ TOLERANCE = 5e-7
 PROMISED = {50: 100.0, 300: 1000.0}
 # What each of the 100 designs prepares is shared by this many targets; a study has more.
 _OURS = 32
-# The kernel gets so many times fewer targets than there are.
-_FEWER = 64
+# Targets of the kernel for each second that a call should take: it takes far longer.
+_PER_SECOND = 16
 
 
 def rows(effort: Effort, values: tuple[float, ...] = tuple(VALUES)) -> Iterator[Row]:
@@ -49,7 +49,7 @@ def _row(problem: Problem, values: tuple[float, ...], effort: Effort) -> Row:
     many = problem.first(_OURS)
     # What a first call compiles or imports is not its speed.
     _whole_grid(many.first(1), values[:1])
-    n_theirs = max(1, effort.most_targets // _FEWER)
+    n_theirs = max(1, round(effort.seconds * _PER_SECOND))
     fold = make_fold(problem, n_words // 2, standardize=False).first(n_theirs)
     found: list[int] = []
     taken_by = medians(

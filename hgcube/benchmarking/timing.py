@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -49,17 +48,8 @@ class Effort:
 
 FULL = Effort()
 QUICK = Effort(
-    sizes=(50, 300), grid_sizes=(50,), repeats=3, seconds=0.1, most_targets=256, recording=(16, 30)
+    sizes=(50, 300), grid_sizes=(50,), repeats=3, seconds=0.2, most_targets=512, recording=(16, 30)
 )
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep BLAS and OpenMP to one thread inside the block."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        yield
 
 
 def cpu_seconds(call: Callable[[], T]) -> tuple[T, float]:
