@@ -95,7 +95,7 @@ def new_flags(count: int) -> Flags:
 
 
 @njit(**INLINED)
-def flagged(flags: Flags, numbers: Ints) -> int:
+def flagged(flags: Flags, numbers: Ints) -> np.int64:
     """Write the numbers of the flags that are set; return how many. Most words have none."""
     words, count = flags.view(np.int64), np.int64(0)
     for word in range(words.size):
@@ -279,7 +279,7 @@ def _take_in(subset: Subset, l1: float, active: Active, count: int, work: Work) 
 
 
 @njit(**INLINED)
-def _flag_above(values: Floats, scale: Floats, limit: float, flags: Flags) -> int:
+def _flag_above(values: Floats, scale: Floats, limit: float, flags: Flags) -> np.int64:
     """Flag absolute values above ``limit * scale``; return how many there are."""
     above = np.int64(0)
     for m in range(values.size):

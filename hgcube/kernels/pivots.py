@@ -129,7 +129,7 @@ def _review(
 
 
 @njit(**INLINED)
-def _change(tableau: Tableau, l1: float, values: Floats, changes: Changes, count: int) -> int:
+def _change(tableau: Tableau, l1: float, values: Floats, changes: Changes, count: int) -> np.int64:
     """Add the features beyond their bounds; return how many changes there are, or -1: too many."""
     lower, upper, flags, new = tableau.lower, tableau.upper, changes.flags, np.int64(0)
     for m in range(values.size):

@@ -96,7 +96,7 @@ def add_columns(
 
     Each is the feature's row of the inverse if it is active, else its Schur complement.
     """
-    members, first, missing = tableau.members, columns.made[0], 0
+    members, first, missing = tableau.members, columns.made[0], np.int64(0)
     for feature in features:
         missing += columns.slot[feature] < 0
     if missing == 0:
@@ -104,8 +104,8 @@ def add_columns(
     new = features[columns.slot[features] < 0]
     values, inactive = problem.gram[new], tableau.place[new] < 0
     own = np.dot(np.ascontiguousarray(values[:, members]), tableau.inverse)
-    for i in np.flatnonzero(~inactive):
-        own[i], values[i] = tableau.inverse[tableau.place[new[i]]], 0.0
+    for own_row in np.flatnonzero(~inactive):
+        own[own_row], values[own_row] = tableau.inverse[tableau.place[new[own_row]]], 0.0
     values -= np.dot(own, tableau.rows)
     for i in range(new.size):
         column = columns.values[first + i]
