@@ -87,7 +87,8 @@ class Path:
         Smallest alpha * l1_ratio without a non-zero coefficient; inf for ridge.
     errors : (candidate, fold, target) float64
         Sums of squared inner errors on the fold's training words, in squared units of the
-        target; inf where `max_active` excludes the candidate, 0 if there is one candidate.
+        target; inf where `max_active` excludes the candidate, whose other values then need not
+        be computed unless it is the strongest; 0 if there is one candidate.
     not_converged : (target,) int64
         Fits that stopped before their tolerance.
     """
