@@ -104,12 +104,21 @@ def memory_of(work: Work, n_targets: int) -> int:
     columns = max(n_targets, _COLUMNS) if work.permutations else 0
     numbers = (
         3 * work.n_features**2
-        + 8 * work.n_words * (work.n_words + work.n_features)
+        + 12 * work.n_words * (work.n_words + work.n_features)
+        + _of_folds(work)
         + n_targets * work.n_candidates * by_target
         + columns * work.of_null.n_candidates * by_target
         + (4 * n_targets + work.n_words) * work.permutations
     )
     return 8 * _COPIES * numbers
+
+
+def _of_folds(work: Work) -> int:
+    """Return the numbers that folds, or pairs of words, hold for themselves."""
+    if work.solver == "ridge":
+        return 0 if _is_closed(work) else 3 * work.n_folds * work.n_words**2
+    by_pairs = work.n_candidates > 1 and work.n_inner >= work.n_words
+    return 2 * work.n_words**3 if by_pairs else 0
 
 
 def penalties_of(
