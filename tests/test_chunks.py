@@ -11,7 +11,7 @@ import xarray as xr
 from hgcube import chunks
 from hgcube.errors import SettingsError
 from hgcube.kernels.costs import Work, cost_of, memory_of
-from hgcube.kernels.designs import PENALTIES
+from hgcube.kernels.designs import penalties
 from hgcube.kernels.solvers import SOLVERS
 from hgcube.store import KEYS
 
@@ -63,7 +63,7 @@ NESTED = Work(
     n_words=100,
     n_features=50,
     n_folds=100,
-    penalties=tuple(PENALTIES),
+    penalties=tuple(penalties(100)),
     n_inner=10,
 )
 
@@ -90,8 +90,8 @@ class TestBlocksOfResults:
     @pytest.mark.parametrize(
         "more",
         [
-            {"penalties": tuple(PENALTIES) * 10},
-            {"n_inner": 5},
+            {"penalties": tuple(penalties(100)) * 10},
+            {"n_inner": 100},
             {"permutations": 2000},
             {"n_features": 1024},
         ],

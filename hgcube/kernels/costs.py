@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hgcube.kernels.designs import PENALTIES
+from hgcube.kernels.designs import penalties
 from hgcube.kernels.ridge import MULTIPLES
 
 # Permuted targets that are fitted at once, and arrays of the size of one block that are held.
@@ -122,7 +122,10 @@ def _of_folds(work: Work) -> int:
 
 
 def penalties_of(
-    solver: str, alpha: float | tuple[float, ...] | None, l1_ratio: float | tuple[float, ...]
+    solver: str,
+    alpha: float | tuple[float, ...] | None,
+    l1_ratio: float | tuple[float, ...],
+    n_words: int,
 ) -> tuple[float, ...]:
     """Return the candidates of a fold, from the arguments of `hgcube.encode`.
 
@@ -130,6 +133,7 @@ def penalties_of(
     ----------
     solver : str
     alpha, l1_ratio : float or tuple of float
+    n_words : int
 
     Returns
     -------
@@ -140,7 +144,7 @@ def penalties_of(
         return tuple(np.atleast_1d(MULTIPLES if alpha is None else alpha).tolist())
     ratios = np.atleast_1d(l1_ratio)
     if alpha is None:
-        return tuple(np.tile(PENALTIES, len(ratios)).tolist())
+        return tuple(np.tile(penalties(n_words), len(ratios)).tolist())
     return tuple(np.outer(ratios, alpha).ravel().tolist())
 
 
@@ -193,11 +197,11 @@ def _paths(work: Work) -> float:
     """Return seconds of one target: more for weak penalties, and for many words left out."""
     used = work.components or work.n_features
     dense = _DENSE * used**0.9 * (work.n_words / 100) ** 0.5
-    strengths = np.clip(np.array(work.penalties) / PENALTIES[-1], _DENSEST, None)
+    strengths = np.clip(np.array(work.penalties) / _WEAK, _DENSEST, None)
     path = float((_FIT + dense * strengths**-1.7).sum())
     if work.components:
         return sum(number for number, _ in _left_out(work)) * path
-    return sum(number * left * (1 + left / 10) * path for number, left in _left_out(work))
+    return sum(number * left**0.6 * path for number, left in _left_out(work))
 
 
 def _left_out(work: Work) -> list[tuple[float, float]]:
@@ -234,4 +238,6 @@ _FIT = 1.5e-6
 _DENSE = 1.6e-7
 # Penalties weaker than this share of the densest cost no more: all words are in use.
 _DENSEST = 0.3
+# The penalty that the dense part is measured at.
+_WEAK = 0.03
 _SLOWER = 30

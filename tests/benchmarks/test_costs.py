@@ -1,12 +1,13 @@
-"""The seconds that `hgcube.kernels.costs` predicts, against the clock of this machine."""
+"""The seconds and bytes that `hgcube.kernels.costs` predicts, against those of this machine."""
 
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from hgcube.cluster import one_thread_each
-from hgcube.kernels.costs import Work, cost_of, penalties_of
+from hgcube.kernels.costs import Work, cost_of, memory_of, penalties_of
 from hgcube.kernels.fitting import fit_targets
 from hgcube.kernels.plan import Plan
 
@@ -60,22 +61,19 @@ def measured(solver, n_features, n_targets, options):
     return time.process_time() - began
 
 
-def predicted(solver, n_features, n_targets, options):
-    cost = cost_of(
-        Work(
-            solver=solver,
-            n_words=N_WORDS,
-            n_features=n_features,
-            n_folds=N_WORDS,
-            penalties=penalties_of(solver, options.get("alphas"), 0.5),
-            n_inner=options.get("inner", N_WORDS),
-            permutations=2 * options.get("permutations", 0),
-            nested=options.get("null") == "nested",
-            strict="standardize" not in options,
-            components=options.get("components", 0),
-        )
+def work_of(solver, n_features, options):
+    return Work(
+        solver=solver,
+        n_words=N_WORDS,
+        n_features=n_features,
+        n_folds=N_WORDS,
+        penalties=penalties_of(solver, options.get("alphas"), 0.5, 100),
+        n_inner=options.get("inner", N_WORDS),
+        permutations=2 * options.get("permutations", 0),
+        nested=options.get("null") == "nested",
+        strict="standardize" not in options,
+        components=options.get("components", 0),
     )
-    return cost.shared + n_targets * cost.each
 
 
 @pytest.mark.slow
@@ -85,6 +83,14 @@ def test_predicted_seconds_are_near_the_measured(name):
     with one_thread_each():
         measured(solver, n_features, 2, options)  # compiles
         clock = measured(solver, n_features, n_targets, options)
-    expected = predicted(solver, n_features, n_targets, options)
+        tracemalloc.start()
+        measured(solver, n_features, n_targets, options)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    work = work_of(solver, n_features, options)
+    cost, bound = cost_of(work), memory_of(work, n_targets)
+    expected = cost.shared + n_targets * cost.each
     print(f"\n{name}: {clock:.2f} s, predicted {expected:.2f} s")
+    print(f"peak {peak / 1e6:.1f} MB, bound {bound / 1e6:.1f} MB")
     assert expected / 4 < clock < expected * 4
+    assert peak < bound
