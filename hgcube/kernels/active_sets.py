@@ -42,6 +42,9 @@ OPTIONS: dict[str, Any] = {
 }
 # Within one fit: a call costs as much as such a function does, with so many arrays to hand over.
 INLINED: dict[str, Any] = {**OPTIONS, "forceinline": True}
+# Around the fits: compiled as part of their caller, as each layer of functions is compiled again
+# with all that is below it.
+MERGED: dict[str, Any] = {**OPTIONS, "inline": "always"}
 
 
 class Problem(NamedTuple):
@@ -196,21 +199,18 @@ def _fill_system(
 @njit(**INLINED)
 def _leave_out(problem: Problem, subset: Subset, active: Active, count: int, work: Work) -> None:
     """Take the removed words out of the active features' equations."""
-    members = active.members
-    for i in range(subset.removed.size):
-        work.residuals[i] = problem.target[subset.removed[i]]
-    _times_inverse(subset, work.residuals, work.held_out)
-    for i in range(subset.removed.size):
-        left = problem.features[subset.removed[i]]
+    members, removed, features = active.members, subset.removed, problem.features
+    for i in range(removed.size):
+        left, held_out = features[removed[i]], 0.0
+        for j in range(removed.size):
+            held_out += subset.inverse[i, j] * problem.target[removed[j]]
         for a in range(count):
-            active.weights[a] -= left[members[a]] * work.held_out[i]
-        for j in range(subset.removed.size):
-            right = problem.features[subset.removed[j]]
-            for a in range(count):
-                factor = subset.inverse[i, j] * left[members[a]]
-                row = work.system[a]
-                for c in range(a + 1):
-                    row[c] -= factor * right[members[c]]
+            active.weights[a] -= left[members[a]] * held_out
+            factor, row = 0.0, work.system[a]
+            for j in range(removed.size):
+                factor += subset.inverse[i, j] * features[removed[j], members[a]]
+            for c in range(a + 1):
+                row[c] -= factor * left[members[c]]
 
 
 @njit(**INLINED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +31,21 @@ def announced(name: str) -> ModuleType:
             "compiling the kernels of %s, once per machine: up to a minute", name.replace("_", " ")
         )
     return module
+
+
+def compile_once(name: str, example: Callable[[], object]) -> None:
+    """Run an example that uses every kernel of a module, unless this machine has compiled them.
+
+    Done before work is handed to other processes, where each would compile for itself, unseen.
+
+    Parameters
+    ----------
+    name : str
+        As `announced`.
+    example : callable
+    """
+    if not _on_disk(announced(name)):
+        example()
 
 
 def _on_disk(module: ModuleType) -> bool:

@@ -19,10 +19,6 @@ ROUNDING = 1e-12
 # Columns of a product that is to be bitwise the same however targets are cut.
 _PIECE = 64
 
-# The elastic net's own candidates of alpha * l1_ratio, in standardised units: at 1 every model is
-# its reference, as correlations are at most 1.
-PENALTIES = np.geomspace(1.0, 0.03, 10)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
@@ -242,6 +238,29 @@ def inner_splits(design: Design, part: Split) -> Iterator[Split]:
         )
 
 
+def penalties(n_words: int) -> Array:
+    """Return the elastic net's own candidates of alpha * l1_ratio, in standardised units.
+
+    Parameters
+    ----------
+    n_words : int
+        Words of all folds.
+
+    Returns
+    -------
+    (10,) float64
+        From 1, where every model is its reference because correlations are at most 1, down to
+        half the standard error of a correlation that is 0, ``1 / (2 sqrt(n_words))``: below that
+        most of what enters is noise.
+
+    Examples
+    --------
+    >>> penalties(100)[[0, -1]]
+    array([1.  , 0.05])
+    """
+    return np.geomspace(1.0, 0.5 / np.sqrt(n_words), 10)
+
+
 def elastic_candidates(design: Design) -> tuple[Array, Array]:
     """Return alpha and l1_ratio (candidate,) of the elastic net: l1_ratio by l1_ratio.
 
@@ -252,12 +271,13 @@ def elastic_candidates(design: Design) -> tuple[Array, Array]:
     Returns
     -------
     alpha, l1_ratio : (candidate,) float64
-        `Design.alphas`, or `PENALTIES` / l1_ratio where it states none; alpha falls.
+        `Design.alphas`, or `penalties` over l1_ratio where it states none; alpha falls.
     """
+    own = penalties(len(design.features))
     pairs = [
         (alpha, l1_ratio)
         for l1_ratio in design.l1_ratios
-        for alpha in (PENALTIES / l1_ratio if design.alphas is None else design.alphas)
+        for alpha in (own / l1_ratio if design.alphas is None else design.alphas)
     ]
     alpha, l1_ratio = np.array(pairs).T
     return alpha, l1_ratio

@@ -7,11 +7,12 @@ some fold) are fitted fold by fold from Gram matrices of their own, by the same 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from hgcube.kernels.compiled import announced
+from hgcube.kernels.compiled import announced, compile_once
 from hgcube.kernels.designs import (
     ROUNDING,
     Array,
@@ -48,6 +49,25 @@ def prepare(design: Design) -> Fitter:
     return lambda targets: _together(design, study, targets)
 
 
+def warm_up() -> None:
+    """Compile the engine, if this machine has not."""
+    compile_once("leaving_out", _example)
+
+
+def _example() -> None:
+    words = np.eye(4)
+    design = Design(
+        features=words,
+        unpenalized=np.ones((4, 1)),
+        testing=words > 0,
+        training=words == 0,
+        standardize="fold",
+        alphas=(0.1,),
+    )
+    for each in (design, replace(design, components=1)):
+        prepare(each)(words)
+
+
 def _study(design: Design) -> Any:
     """Return what the compiled engine needs beside targets; None where folds need their own."""
     alpha, l1_ratio = elastic_candidates(design)
@@ -68,7 +88,7 @@ def _study(design: Design) -> Any:
             features.T @ features,
             features,
             centred,
-            np.ascontiguousarray(design.unpenalized),
+            np.array(design.unpenalized, order="C"),
             np.ascontiguousarray(projector),
         ),
         engine.Sets(sets.removed, inverse, sets.credit, sets.tested, len(sets.folds)),
@@ -101,7 +121,8 @@ def _together(design: Design, study: Any, targets: Array) -> Path:
         errors=np.zeros((n_targets, len(alpha), n_tested)),
         not_converged=np.zeros(n_targets, dtype=np.int64),
     )
-    engine.paths(study, np.ascontiguousarray(targets.T), out)
+    # A copy: what another process sent is read-only, for which all would be compiled again.
+    engine.paths(study, np.array(targets.T, order="C"), out)
     tested: Mask = np.asarray(design.testing.any(axis=1))
     return Path(
         alpha=np.repeat(alpha[:, None], len(tested), axis=1),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from numba import njit
 
 from hgcube.kernels.active_sets import (
-    INLINED,
+    MERGED,
     OPTIONS,
     Active,
     Floats,
@@ -149,7 +149,7 @@ def paths(study: Study, targets: Floats, out: Results) -> None:
         _path(study, target, room, one)
 
 
-@njit(**OPTIONS)
+@njit(**MERGED)
 def _problem(words: Words, target: Floats) -> Problem:
     """Take the unpenalised fit out of a target; exactly nothing is left of a constant one."""
     residual = target - target.mean()
@@ -165,7 +165,7 @@ def _problem(words: Words, target: Floats) -> Problem:
     return Problem(words.gram, words.features, residual, products)
 
 
-@njit(**OPTIONS)
+@njit(**MERGED)
 def _spreads(target: Floats, study: Study) -> Floats:
     """Return the target's sd in the words that each set keeps, and last in all; 1 unscaled."""
     removed, scaled = study.sets.removed, study.scaling.targets
@@ -203,7 +203,7 @@ def _spread(target: Floats, removed: Ints, scaled: bool) -> float:
     return spread if scaled else 1.0
 
 
-@njit(**OPTIONS)
+@njit(**MERGED)
 def _subset(study: Study, number: int) -> Subset:
     """Return one set of words left out."""
     removed, scaling = study.sets.removed[number], study.scaling
@@ -239,7 +239,7 @@ def feature_spread(centred: Floats, removed: Ints) -> Floats:
     return squares
 
 
-@njit(**INLINED)
+@njit(**MERGED)
 def _fill_l1_max(study: Study, target: Target, l1_max: Floats) -> None:
     """Write the smallest l1 per training word without a weight, a hair above its own rounding."""
     problem, sets = target.problem, study.sets
@@ -256,7 +256,7 @@ def _fill_l1_max(study: Study, target: Target, l1_max: Floats) -> None:
         l1_max[f] = largest / (kept * target.spreads[f]) * (1.0 + _ROUNDING)
 
 
-@njit(**INLINED)
+@njit(**MERGED)
 def _take_out(
     problem: Problem, sets: Sets, fold: int, place: int, gradient: Floats, start: Floats
 ) -> None:
@@ -270,7 +270,7 @@ def _take_out(
         gradient[m] = start[m] - held_out * row[m]
 
 
-@njit(**INLINED)
+@njit(**MERGED)
 def _largest(values: Floats, weights: Floats, room: Floats) -> float:
     """Return the largest absolute value times its weight; `room` is used up.
 
@@ -286,7 +286,7 @@ def _largest(values: Floats, weights: Floats, room: Floats) -> float:
     return room[0]
 
 
-@njit(**OPTIONS)
+@njit(**MERGED)
 def _path(study: Study, target: Target, room: Room, out: Results) -> None:
     """Go down the candidates, each time from all words' solution to those of the sets."""
     problem, n_folds = target.problem, study.sets.n_folds
@@ -309,7 +309,7 @@ def _path(study: Study, target: Target, room: Room, out: Results) -> None:
                 out.errors[c, f] = np.inf
 
 
-@njit(**OPTIONS)
+@njit(**MERGED)
 def _fit_one(
     study: Study, target: Target, c: int, number: int, count: int, room: Room
 ) -> tuple[int, bool]:
@@ -324,7 +324,7 @@ def _fit_one(
     return solve(problem, subset, l1, l2, room.active, count, room.work)
 
 
-@njit(**OPTIONS)
+@njit(**MERGED)
 def _fit_folds(
     study: Study,
     target: Target,
@@ -355,7 +355,7 @@ def _fit_folds(
             _write_added(study, target, f, room.work, out.added[c])
 
 
-@njit(**OPTIONS)
+@njit(**MERGED)
 def _fit_together(
     study: Study, target: Target, c: int, count: int, room: Room, out: LeftOut
 ) -> None:
@@ -378,7 +378,7 @@ def _fit_together(
     leave_one_out(problem, tableau, folds, room.pivoting, out)
 
 
-@njit(**OPTIONS)
+@njit(**MERGED)
 def _write_added(study: Study, target: Target, fold: int, work: Work, added: Floats) -> None:
     """Write what the weights add: held-out residual without them minus that with them."""
     removed = study.sets.removed[fold]
@@ -391,7 +391,7 @@ def _write_added(study: Study, target: Target, fold: int, work: Work, added: Flo
             added[removed[i]] = without - work.held_out[i]
 
 
-@njit(**OPTIONS)
+@njit(**MERGED)
 def _fit_inner(
     study: Study,
     target: Target,

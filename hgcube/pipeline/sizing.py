@@ -82,7 +82,7 @@ def _work(study: Study, key: Key, sizes: dict[str, int]) -> Work:
         n_words=n_words,
         n_features=features,
         n_folds=_n_folds(encoding.folds, n_words),
-        penalties=penalties_of(key[2], stated.alpha, stated.l1_ratio),
+        penalties=penalties_of(key[2], stated.alpha, stated.l1_ratio, n_words),
         n_inner=n_words if stated.inner == "leave-one-out" else stated.inner,
         permutations=stated.permutations * (2 if encoding.order_terms else 1),
         nested=stated.null == "nested",

@@ -12,8 +12,8 @@ from hgcube.kernels import sklearn_net
 from hgcube.kernels.choice import choose
 from hgcube.kernels.coefficients import coefficients, fitted_to_all
 from hgcube.kernels.designs import (
-    PENALTIES,
     Design,
+    penalties,
     scaled_on_all_words,
     splits,
     z_scored,
@@ -130,7 +130,7 @@ def test_a_path_holds_all_candidates(solver, features, targets, kind, alphas):
         collapsed = (path.alpha * path.l1_ratio[:, None])[..., None] >= path.l1_max
         np.testing.assert_array_equal(path.n_nonzero == 0, collapsed)
         if alphas is None:
-            np.testing.assert_allclose(path.alpha[:, 0] * 0.5, PENALTIES)
+            np.testing.assert_allclose(path.alpha[:, 0] * 0.5, penalties(len(design.features)))
             assert (path.added[0] == 0).all()
     else:
         assert np.isinf(path.l1_max).all()
