@@ -201,7 +201,7 @@ def _paths(work: Work) -> float:
     path = float((_FIT + dense * strengths**-1.7).sum())
     if work.components:
         return sum(number for number, _ in _left_out(work)) * path
-    return sum(number * left**0.6 * path for number, left in _left_out(work))
+    return float(sum(number * left**0.6 * path for number, left in _left_out(work)))
 
 
 def _left_out(work: Work) -> list[tuple[float, float]]:
