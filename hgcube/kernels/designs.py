@@ -115,12 +115,15 @@ class Solver:
         The penalty has an l1 part, so `l1_ratio` applies.
     null_alpha : callable, optional
         `Design` -> the penalty of the null, from the features alone. None where it must be given.
+    warm_up : callable
+        Compiles what is to be compiled once per machine.
     """
 
     prepare: Callable[[Design], Fitter]
     order_in_model: bool
     sparse: bool
     null_alpha: Callable[[Design], float] | None
+    warm_up: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import fft, signal
 
-from hgcube.kernels.compiled import announced
+from hgcube.kernels.compiled import announced, compile_once
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Indices = np.ndarray[Any, np.dtype[np.integer[Any]]]
@@ -163,6 +163,20 @@ def band_envelope(
         amplitude[:, ~finite] = np.nan
         power[block] = amplitude[:, : len(power[block])].T / np.abs(scale[block, np.newaxis])
     return _logarithm(power) if log else power
+
+
+def warm_up() -> None:
+    """Compile the chain, if this machine has not."""
+    for name in ("lanes", "hilbert"):
+        compile_once(name, _example)
+
+
+def _example() -> None:
+    window = (np.array([0]), np.array([5]))
+    filters = [butterworth((0.2, 0.4), 1, 1.0)]
+    numbers = np.dtype(np.float64)
+    samples = np.arange(64.0)[np.newaxis]
+    band_envelope(samples, np.ones(1), filters=filters, windows=window, log=False, dtype=numbers)
 
 
 def _copy(samples: Floats, lanes: Floats) -> None:

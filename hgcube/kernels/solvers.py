@@ -7,7 +7,11 @@ from hgcube.kernels.designs import Solver
 
 SOLVERS: dict[str, Solver] = {
     "elastic_net": Solver(
-        prepare=elastic_net.prepare, order_in_model=False, sparse=True, null_alpha=None
+        prepare=elastic_net.prepare,
+        order_in_model=False,
+        sparse=True,
+        null_alpha=None,
+        warm_up=elastic_net.warm_up,
     ),
     "elastic_net_sklearn": Solver(
         prepare=sklearn_net.prepare, order_in_model=False, sparse=True, null_alpha=None

@@ -167,6 +167,8 @@ def _run_step(runner: _Runner, step: Step, bars: Progress) -> None:
             runner.outcome.waiting[state.name] = needed
         else:
             ready.append(state)
+    if ready:
+        step.compiles(runner.study)
     bar = bars.add_task(step.kind, total=len(ready))
     for state, error in _computed(runner, step, ready):
         if error is None:

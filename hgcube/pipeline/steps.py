@@ -18,6 +18,8 @@ from hgcube.encoding import encode
 from hgcube.epochs import epoch
 from hgcube.inference import verify
 from hgcube.io.recording import open_recording
+from hgcube.kernels import filters
+from hgcube.kernels.solvers import SOLVERS
 from hgcube.pipeline import joining, sizing
 from hgcube.pipeline.sizing import result_block
 from hgcube.pipeline.study import Study
@@ -68,6 +70,8 @@ class Step:
         built whole inside one task, on a worker.
     memory : callable
         Study, key -> bytes that one task needs at its peak.
+    compiles : callable
+        Study -> nothing: compiles what its tasks run, which each worker would do unseen.
     """
 
     kind: str
@@ -80,6 +84,7 @@ class Step:
     sources: Callable[[Study, Key], dict[str, Path]] = _nothing
     blocks: Callable[[Study, Key], int] = lambda *_: 1
     memory: Callable[[Study, Key], int] = lambda *_: 0
+    compiles: Callable[[Study], None] = lambda _: None
 
 
 def seed_of(seed: int, key: Key) -> int:
@@ -247,6 +252,11 @@ def _build_result(study: Study, key: Key) -> Cube:
     )
 
 
+def _compile_solvers(study: Study) -> None:
+    for name in study.analysis.encoding.enabled:
+        SOLVERS[name].warm_up()
+
+
 # verdicts, tables -------------------------------------------------------------------------------
 
 
@@ -302,6 +312,7 @@ STEPS: tuple[Step, ...] = (
         build=_build_high_gamma,
         blocks=sizing.high_gamma_blocks,
         memory=sizing.high_gamma_memory,
+        compiles=lambda _: filters.warm_up(),
     ),
     Step(
         kind="epochs",
@@ -334,6 +345,7 @@ STEPS: tuple[Step, ...] = (
         build=_build_result,
         blocks=sizing.result_blocks,
         memory=sizing.result_memory,
+        compiles=_compile_solvers,
         revision=2,  # one grid of penalties in standardised units
     ),
     Step(

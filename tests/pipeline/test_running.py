@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -48,6 +49,20 @@ class TestOneRun:
         assert written == {path: path.stat().st_mtime_ns for path in written}
         assert {state for state, _ in states(fake, store).values()} == {"done"}
         assert not (store / ".lock").exists()
+
+    def test_kernels_are_compiled_before_work_is_handed_out(
+        self, fake: ModuleType, tmp_path: Path
+    ) -> None:
+        study, order = open_study(fake.study_in(tmp_path), scheduler="synchronous"), []
+        first = replace(
+            fake.STEPS[0],
+            compiles=lambda _: order.append("compiled"),
+            build=lambda study, key: order.append("built") or fake.noise(study, key),
+        )
+        for expected in (["compiled", *["built"] * 3], []):
+            order.clear()
+            assert run_steps(study, (first, *fake.STEPS[1:]), progress=False).complete
+            assert order == expected
 
     def test_only_some_steps(self, fake: ModuleType, tmp_path: Path) -> None:
         study = open_study(fake.study_in(tmp_path / "store"), scheduler="synchronous")
