@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import fft, signal
 
-from hgcube.kernels.compiled import announced, compile_once
+from hgcube.kernels.compiled import announced
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Indices = np.ndarray[Any, np.dtype[np.integer[Any]]]
@@ -168,10 +168,11 @@ def band_envelope(
 def warm_up() -> None:
     """Compile the chain, if this machine has not."""
     for name in ("lanes", "hilbert"):
-        compile_once(name, _example)
+        announced(name)
 
 
-def _example() -> None:
+def example() -> None:
+    """Run every kernel once, so that it is compiled."""
     window = (np.array([0]), np.array([5]))
     filters = [butterworth((0.2, 0.4), 1, 1.0)]
     numbers = np.dtype(np.float64)
