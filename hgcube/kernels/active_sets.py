@@ -283,8 +283,9 @@ def _flag_above(values: Floats, scale: Floats, limit: float, flags: Flags) -> np
     """Flag absolute values above ``limit * scale``; return how many there are."""
     above = np.int64(0)
     for m in range(values.size):
-        flags[m] = abs(values[m]) > limit * scale[m]
-        above += flags[m]
+        beyond = abs(values[m]) > limit * scale[m]
+        flags[m] = beyond
+        above += beyond
     return above
 
 

@@ -40,12 +40,19 @@ def announced(name: str) -> ModuleType:
     module
     """
     module = importlib.import_module(f"hgcube.kernels.{name}")
-    if _COMPILING not in os.environ:
+    if _COMPILING not in os.environ and not _interpreted():
         folder = _cache_of(module)
         _drop_stale(folder)
         if not any(folder.glob(f"{name}.*.nbi")):
             _compile(name)
     return module
+
+
+def _interpreted() -> bool:
+    """Tell whether numba is told not to compile, to look into its functions."""
+    from numba import config
+
+    return bool(config.DISABLE_JIT)
 
 
 def _cache_of(module: ModuleType) -> Path:

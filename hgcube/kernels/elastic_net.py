@@ -25,6 +25,7 @@ from hgcube.kernels.designs import (
     exclude,
     inner_splits,
     leaves_one_out,
+    product,
     splits,
     z_scored,
 )
@@ -159,9 +160,11 @@ def _fold_by_fold(design: Design, targets: Array) -> Path:
         unfinished += one.not_converged
         for inner in inner_splits(design, part) if len(alpha) > 1 else ():
             one = _one(design, inner, targets)
-            fitted = inner.projector @ targets[inner.train]
-            held_out = targets[inner.test] - design.unpenalized[inner.test] @ fitted
-            errors[:, fold] += ((held_out - one.added) ** 2).sum(axis=1)
+            fitted = product(inner.projector, targets[inner.train])
+            held_out = targets[inner.test] - product(design.unpenalized[inner.test], fitted)
+            # Word by word: NumPy's sums depend on the number of targets.
+            for squares in np.moveaxis((held_out - one.added) ** 2, 1, 0):
+                errors[:, fold] += squares
             unfinished += one.not_converged
     exclude(errors, n_nonzero, l1_ratio, design.max_active)
     return Path(
@@ -175,15 +178,22 @@ def _fold_by_fold(design: Design, targets: Array) -> Path:
     )
 
 
+def _spread(training: Array) -> Array:
+    """Return the sd of each target, bitwise the same whatever stands beside it."""
+    average = np.full((1, len(training)), 1 / len(training))
+    return np.asarray(np.sqrt(product(average, (training - product(average, training)) ** 2)[0]))
+
+
 def _one(design: Design, part: Split, targets: Array) -> Any:
     """Return the engine's results of one split, the targets last."""
     engine = announced("leaving_out")
     alpha, l1_ratio = elastic_candidates(design)
     training, n_targets = targets[part.train], targets.shape[1]
-    spread, n_words = training.std(axis=0), len(part.train)
+    spread, n_words = _spread(training), len(part.train)
     varies = spread > ROUNDING * np.abs(training).max(axis=0)
     spread = np.where(varies, spread if design.standardize else 1.0, engine.NEVER)
-    products = np.ascontiguousarray((part.features.T @ part.residuals(training)).T)
+    residuals = training - product(part.unpenalized, product(part.projector, training))
+    products = np.ascontiguousarray(product(part.features.T, residuals).T)
     largest = np.abs(products).max(axis=1, initial=0.0)
     out = engine.Results(
         added=np.zeros((n_targets, len(alpha), len(part.test))),

@@ -137,6 +137,10 @@ def paths(study: Study, targets: Floats, out: Results) -> None:
         new_pivoting(study.sets.n_folds, n_features if study.scaling.shared else 0),
     )
     for t in range(len(targets)):
+        if not np.isfinite(targets[t].sum()):
+            # Comparisons with NaN would call every condition met.
+            out.not_converged[t] = study.candidates.l1.size * len(study.sets.removed)
+            continue
         target = Target(_problem(study.words, targets[t]), _spreads(targets[t], study))
         one = Results(
             out.added[t],
@@ -435,6 +439,9 @@ def directly(
     everything = Subset(np.empty(0, np.int64), np.empty((1, 1))[:0, :0], np.ones(n_features))
     active, work = new_active(n_features), new_work(1, n_features)
     for t in range(len(products)):
+        if not np.isfinite(products[t].sum()):
+            out.not_converged[t] += candidates.l1.size
+            continue
         problem, count = Problem(gram, gram, np.empty(0), products[t]), np.int64(0)
         for c in range(candidates.l1.size):
             count = np.int64(0) if candidates.first[c] else count

@@ -23,9 +23,10 @@ from hgcube.kernels.tableau import Columns, Tableau, add_columns
 
 # A fold with more changes than this is solved from the start instead.
 MOST_CHANGES = 128
-_STEPS = 12
+_STEPS = 40
+_HASTY_STEPS = 5
 # Blocks larger than this cycle more often than not.
-_MOST_AT_ONCE = 48
+_MOST_AT_ONCE = 128
 
 
 class Changes(NamedTuple):
@@ -133,8 +134,9 @@ def _change(tableau: Tableau, l1: float, values: Floats, changes: Changes, count
     """Add the features beyond their bounds; return how many changes there are, or -1: too many."""
     lower, upper, flags, new = tableau.lower, tableau.upper, changes.flags, np.int64(0)
     for m in range(values.size):
-        flags[m] = (values[m] > l1 * upper[m]) | (values[m] < l1 * lower[m])
-        new += flags[m]
+        outside = (values[m] > l1 * upper[m]) | (values[m] < l1 * lower[m])
+        flags[m] = outside
+        new += outside
     if count + new > _MOST_AT_ONCE:
         return np.int64(-1)
     if new:
@@ -207,11 +209,14 @@ def pivot(
     """Return the held-out residual, how many features changed; -1 where not found."""
     # A literal 0 would compile everything below twice.
     count = np.int64(0)
-    for _ in range(_STEPS):
+    for step in range(_STEPS):
         g = solve_changes(tableau, fold, columns, changes, count)
         fill_values(tableau, fold, g, columns, changes, count, values)
         kept, same = _review(tableau, fold.l1, changes, count, values)
-        taken = _change(tableau, fold.l1, values, changes, kept)
+        # Where all at once goes in circles, wrong changes are taken back before more are made.
+        taken = kept
+        if same or step < _HASTY_STEPS:
+            taken = _change(tableau, fold.l1, values, changes, kept)
         if same and taken == count:
             return g, count
         if taken < 0:
