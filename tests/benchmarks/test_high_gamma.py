@@ -9,7 +9,8 @@ import pytest
 import xarray as xr
 
 from hgcube.benchmarking.extraction import PROGRAMS, by_mne, draw_recording
-from hgcube.benchmarking.timing import medians, one_thread
+from hgcube.benchmarking.timing import medians
+from hgcube.cluster import one_thread_each
 from hgcube.signal import high_gamma
 from tests.oracles import authors_high_gamma
 
@@ -33,7 +34,7 @@ def ours(cube, dtype="float64"):
 def test_high_gamma_is_faster_and_the_same():
     samples = draw_recording(N_ELECTRODES, N_SAMPLES, seed=0)
     cube, for_mne = as_cube(samples), samples.copy()  # MNE overwrites what it is given
-    with one_thread():
+    with one_thread_each():
         ours(as_cube(samples[:4096]))  # imports, and compiling where it must be
         by_mne(for_mne[:4096])
         seconds = medians(
