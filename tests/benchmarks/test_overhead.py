@@ -22,11 +22,11 @@ STUDY = """
 [embeddings.random]
 n_features = 300
 [encoding.solvers.elastic_net]
-inner = 10
+inner = "leave-one-out"
 [encoding.solvers.ridge]
 standardize = "all_words"
 null = "nested"
-permutations = 1000
+permutations = 10000
 """
 COUNTED = (
     ("kernels", "encoding.stage.fit_targets"),
