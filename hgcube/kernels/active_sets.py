@@ -41,7 +41,9 @@ OPTIONS: dict[str, Any] = {
     "nogil": True,
 }
 # Within one fit: a call costs as much as such a function does, with so many arrays to hand over.
-INLINED: dict[str, Any] = {**OPTIONS, "forceinline": True}
+INLINED: dict[str, Any] = {**OPTIONS, "forceinline": True, "_nrt": False}
+# Loops over fits: they allocate nothing, and to count who holds which array costs more than a fit.
+LENT: dict[str, Any] = {**OPTIONS, "_nrt": False}
 # Around the fits: compiled as part of their caller, as each layer of functions is compiled again
 # with all that is below it.
 MERGED: dict[str, Any] = {**OPTIONS, "inline": "always"}
@@ -140,7 +142,7 @@ def subtract_rows(matrix: Floats, rows: Ints, count: int, weights: Floats, out: 
         a += 1
 
 
-@njit(**OPTIONS)
+@njit(**LENT)
 def solve_system(system: Floats, count: int, right: Floats) -> bool:
     """Solve a positive definite system (lower half) in place by Cholesky; False if it is not."""
     for i in range(count):
@@ -289,7 +291,7 @@ def _flag_above(values: Floats, scale: Floats, limit: float, flags: Flags) -> np
     return above
 
 
-@njit(**OPTIONS)
+@njit(**LENT)
 def _newton(
     problem: Problem, subset: Subset, l1: float, l2: float, active: Active, count: int, work: Work
 ) -> tuple[int, bool]:
@@ -307,7 +309,7 @@ def _newton(
     return count, False
 
 
-@njit(**OPTIONS)
+@njit(**LENT)
 def _descend(
     problem: Problem, subset: Subset, l1: float, l2: float, weights: Floats, work: Work
 ) -> None:
@@ -341,7 +343,7 @@ def _step_one(problem: Problem, subset: Subset, feature: int, change: float, wor
             gradient[m] += factor * left[m]
 
 
-@njit(**OPTIONS)
+@njit(**LENT)
 def _support(weights: Floats, active: Active) -> np.int64:
     count = np.int64(0)
     for m in range(weights.size):
@@ -352,7 +354,7 @@ def _support(weights: Floats, active: Active) -> np.int64:
     return count
 
 
-@njit(**OPTIONS)
+@njit(**LENT)
 def violation(
     subset: Subset, l1: float, l2: float, active: Active, count: int, gradient: Floats
 ) -> float:

@@ -9,6 +9,7 @@ from numba import njit
 
 from hgcube.kernels.active_sets import (
     INLINED,
+    LENT,
     OPTIONS,
     TOLERANCE,
     Flags,
@@ -75,8 +76,21 @@ def _check(
         for i in range(entered.counts[f]):
             everything[f, column[entered.features[f, i]]] = entered.weights[f, i]
     np.dot(everything, rows, out=fitted)
-    left = room.values
-    for f in range(n_folds):
+    _check_each(problem, folds, union, everything, fitted, room.values, out)
+
+
+@njit(**LENT)
+def _check_each(
+    problem: Problem,
+    folds: Folds,
+    union: Ints,
+    everything: Floats,
+    fitted: Floats,
+    left: Floats,
+    out: LeftOut,
+) -> None:
+    """Do so fold by fold, with the fitted part of the gradient; `left` is room."""
+    for f in range(folds.words.size):
         if out.met[f]:
             row, g = problem.features[folds.words[f]], out.residuals[f]
             for m in range(left.size):
@@ -90,7 +104,7 @@ def _check(
             out.met[f] = met and off <= TOLERANCE * (abs(g) + folds.l1s[f])
 
 
-@njit(**INLINED)
+@njit(**OPTIONS)
 def _union(n_features: int, members: Ints, entered: Entered) -> tuple[Ints, Ints]:
     """Return the features with a weight in any fold, and the place of each."""
     column, union, count = np.full(n_features, -1, np.int64), np.empty(n_features, np.int64), 0
@@ -162,13 +176,12 @@ def new_pivoting(n_folds: int, n_features: int) -> Pivoting:
     )
 
 
-@njit(**INLINED)
-def _residuals_alone(tableau: Tableau, folds: Folds, out: LeftOut) -> Flags:
+@njit(**LENT)
+def _residuals_alone(tableau: Tableau, folds: Folds, beyond: Flags, out: LeftOut) -> None:
     """Take every fold to have all words' active features; met where that goes beyond no bound.
 
-    Returns which features are beyond theirs in any fold.
+    Features beyond theirs in any fold are flagged.
     """
-    beyond = new_flags(tableau.values.size)
     values, along, lower, upper = tableau.values, tableau.along_l1, tableau.lower, tableau.upper
     for f in range(folds.words.size):
         word, correction, l1 = folds.words[f], folds.corrections[f], folds.l1s[f]
@@ -182,7 +195,6 @@ def _residuals_alone(tableau: Tableau, folds: Folds, out: LeftOut) -> Flags:
         for m in range(values.size if outside else 0):
             value = values[m] - shift * along[m] - g * direction[m]
             beyond[m] |= (value > l1 * upper[m]) | (value < l1 * lower[m])
-    return beyond
 
 
 @njit(**OPTIONS)
@@ -210,7 +222,8 @@ def leave_one_out(
     room.columns.slot[:] = -1
     room.columns.made[0] = 0
     entered.counts[:] = 0
-    beyond = _residuals_alone(tableau, folds, out)
+    beyond = new_flags(tableau.values.size)
+    _residuals_alone(tableau, folds, beyond, out)
     add_columns(problem, tableau, folds.l2, _numbers(beyond), room.columns)
     for f in range(folds.words.size):
         word, shift = folds.words[f], folds.l1s[f] - folds.l1

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from hgcube.kernels.active_sets import INLINED, OPTIONS, Flags, Floats, Ints, Problem, flagged
+from hgcube.kernels.active_sets import INLINED, LENT, Flags, Floats, Ints, Problem, flagged
 from hgcube.kernels.tableau import Columns, Tableau, add_columns
 
 # A fold with more changes than this is solved from the start instead.
@@ -197,7 +197,7 @@ def solve_changes(
     return g
 
 
-@njit(**OPTIONS)
+@njit(**LENT)
 def pivot(
     problem: Problem,
     tableau: Tableau,
