@@ -17,8 +17,8 @@ VALUES = np.geomspace(1.0, 1e-3, 10)
 CAP = 20_000
 TOLERANCE = 5e-7
 PROMISED = {50: 100.0, 300: 1000.0}
-# What each of the 100 designs prepares is shared by this many targets; a study has more.
-_OURS = 32
+# What each of the 100 designs prepares is shared by as many targets as a subject has electrodes.
+_OURS = 127
 # Targets of the kernel for each second that a call should take: it takes far longer.
 _PER_SECOND = 16
 
