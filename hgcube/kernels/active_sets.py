@@ -50,7 +50,7 @@ MERGED: dict[str, Any] = {**OPTIONS, "inline": "always"}
 
 
 class Problem(NamedTuple):
-    """One target: its features and words, residualised, and what stays out of its penalty.
+    """One target beside the features, residualised, and the products of both.
 
     gram (feature, feature), features (word, feature), target (word,), products (feature,).
     """

@@ -21,12 +21,10 @@ from numba import njit
 from hgcube.kernels.active_sets import INLINED, LENT, Flags, Floats, Ints, Problem, flagged
 from hgcube.kernels.tableau import Columns, Tableau, add_columns
 
-# A fold with more changes than this is solved from the start instead.
+# A fold with more changes than this is solved by Newton steps instead.
 MOST_CHANGES = 128
 _STEPS = 40
 _HASTY_STEPS = 5
-# Blocks larger than this cycle more often than not.
-_MOST_AT_ONCE = 128
 
 
 class Changes(NamedTuple):
@@ -137,7 +135,7 @@ def _change(tableau: Tableau, l1: float, values: Floats, changes: Changes, count
         outside = (values[m] > l1 * upper[m]) | (values[m] < l1 * lower[m])
         flags[m] = outside
         new += outside
-    if count + new > _MOST_AT_ONCE:
+    if count + new > MOST_CHANGES:
         return np.int64(-1)
     if new:
         flagged(flags, changes.features[count:])
