@@ -11,15 +11,42 @@ import xarray as xr
 
 from hgcube import names as n
 from hgcube.embeddings import fasttext, random
-from hgcube.embeddings.protocol import EMBEDDERS, Embedder, factory_of, register
+from hgcube.embeddings.protocol import (
+    EMBEDDERS,
+    Array,
+    Embedder,
+    Item,
+    OfTexts,
+    Vectors,
+    factory_of,
+    register,
+)
 from hgcube.errors import OptionError, closest
-from hgcube.schema import check, finish, text_array, word_coords
+from hgcube.schema import added_flags, check, finish, joined_flags, text_array, word_coords
 
-__all__ = ["EMBEDDERS", "Embedder", "embed", "embedder", "fasttext", "random", "register"]
+__all__ = [
+    "EMBEDDERS",
+    "Embedder",
+    "Item",
+    "OfTexts",
+    "Vectors",
+    "embed",
+    "embedder",
+    "fasttext",
+    "made_vectors",
+    "random",
+    "register",
+]
 
 
 def embed(
-    words: xr.DataArray, embedding: str, *, space: str | None = None, **options: Any
+    words: xr.DataArray,
+    embedding: str,
+    *,
+    audio: xr.DataArray | None = None,
+    layer: int | None = None,
+    space: str | None = None,
+    **options: Any,
 ) -> xr.DataArray:
     """Return the vector of every word.
 
@@ -29,6 +56,10 @@ def embed(
         Text by (word); its coordinates are kept.
     embedding : str
         Family: a key of `EMBEDDERS` or a plug-in of the entry point group ``hgcube.embedders``.
+    audio : xarray.DataArray, optional
+        Sound by (audio_time), for families that hear.
+    layer : int, optional
+        Of a family with several layers; its own default otherwise.
     space : str, optional
         Name of the space these vectors form; the family's by default.
     **options
@@ -38,7 +69,8 @@ def embed(
     -------
     xarray.DataArray
         float32 (word, feature), dimensionless, with ``in_vocabulary`` by word. A word without
-        a vector is a row of NaN, counted in the log and in ``n_without_vector``.
+        a vector is a row of NaN with its reason in ``flag``, counted in the log and in
+        ``n_without_vector``.
 
     Raises
     ------
@@ -57,28 +89,76 @@ def embed(
     3
     """
     check(words, "words")
+    if layer is not None:
+        options["layers"] = (layer,)
     family = embedder(embedding, **options)
-    texts = [str(text) for text in words.values.tolist()]
-    vectors = xr.DataArray(family.vectors(texts), dims=(n.WORD, n.FEATURE))
+    made = made_vectors(family, family.items(words, audio))
+    labels = {n.SPACE: text_array(space or embedding), "embedding": text_array(embedding)}
+    return _cube(words, family, made, 0).assign_coords(labels)
+
+
+def made_vectors(family: Embedder, items: list[Item]) -> Vectors:
+    """Return the vectors of all items; those that are flagged get NaN and their flag.
+
+    Parameters
+    ----------
+    family : Embedder
+    items : list of Item
+
+    Returns
+    -------
+    Vectors
+    """
+    usable = np.array([not item.flag for item in items], dtype=bool)
+    made = family.vectors([item for item in items if not item.flag])
+    values = np.full((len(items), *made.values.shape[1:]), np.nan, dtype=np.float32)
+    values[usable] = made.values
+    about = {name: _spread(of_some, usable) for name, of_some in made.words.items()}
+    flags = [item.flag for item in items]
+    if n.FLAG in about:
+        flags = [joined_flags(*both) for both in zip(flags, about[n.FLAG].tolist(), strict=True)]
+    return Vectors(
+        values=values, words={**about, n.FLAG: text_array(flags)}, features=made.features
+    )
+
+
+def _spread(of_some: Array, usable: Array) -> Array:
+    everywhere = np.zeros(len(usable), dtype=of_some.dtype)
+    everywhere[usable] = of_some
+    return everywhere
+
+
+def _cube(words: xr.DataArray, family: Embedder, made: Vectors, place: int) -> xr.DataArray:
+    """Return the vectors of one layer with all that is known of them."""
+    vectors = xr.DataArray(made.values[:, place], dims=(n.WORD, n.FEATURE))
     missing = int(np.isnan(vectors.values).any(axis=1).sum())
     if missing:
-        logging.getLogger("hgcube").warning(
-            "%s: %d of %d words have no vector: %s",
-            space or embedding,
-            missing,
-            len(texts),
-            [text for text, row in zip(texts, vectors.values, strict=True) if np.isnan(row[0])][:5],
-        )
+        _warn_of_missing(words, vectors, made)
+    about = {name: (n.WORD, of_each) for name, of_each in made.words.items() if name != n.FLAG}
+    about.setdefault("in_vocabulary", (n.WORD, np.ones(len(words), dtype=bool)))
     labeled = vectors.assign_coords(
         {
             **word_coords(words),
-            "in_vocabulary": (n.WORD, family.known(texts)),
-            n.SPACE: text_array(space or embedding),
-            "embedding": text_array(embedding),
+            **about,
+            **{name: (n.FEATURE, of_each) for name, of_each in made.features.items()},
+            n.FLAG: (n.WORD, added_flags(words, n.FLAG, n.WORD, made.words[n.FLAG].tolist())),
+            "layer": family.layers[place],
+            "control_of": text_array(family.control_of),
         }
     )
-    about = {"n_without_vector": missing, **family.provenance()}
-    return finish(labeled, "features", attrs=about)
+    return finish(labeled, "features", attrs={"n_without_vector": missing, **family.provenance()})
+
+
+def _warn_of_missing(words: xr.DataArray, vectors: xr.DataArray, made: Vectors) -> None:
+    reasons = made.words[n.FLAG].tolist()
+    without = [
+        f"{text} ({reason})" if reason else text
+        for text, reason, row in zip(words.values.tolist(), reasons, vectors.values, strict=True)
+        if np.isnan(row[0])
+    ]
+    logging.getLogger("hgcube").warning(
+        "%d of %d words have no vector: %s", len(without), words.sizes[n.WORD], without[:5]
+    )
 
 
 def embedder(embedding: str, **options: Any) -> Embedder:

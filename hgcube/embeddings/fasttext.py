@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from hgcube.embeddings.protocol import register
+from hgcube.embeddings.protocol import Item, OfTexts, Vectors, register
 from hgcube.errors import MissingExtraError, SourceError
 
 _OOV_RULE = "words out of vocabulary get the mean of their character n-grams"
 
 
 @register("fasttext")
-class FastText:
+class FastText(OfTexts):
     """FastText vectors; a word out of vocabulary is composed of its sub-words.
 
     Parameters
@@ -37,19 +37,15 @@ class FastText:
         self._path = Path(model)
         self._trained_on = trained_on
 
-    def vectors(self, texts: Sequence[str]) -> np.ndarray[Any, Any]:
-        """Return float32 vectors, dims (word, feature); NaN where a word has no known n-gram."""
+    def vectors(self, items: Sequence[Item]) -> Vectors:
+        """Return float32 vectors, dims (item, 1, feature); NaN where a word has no known n-gram."""
         table = _load(self._path)
-        rows = np.array([table.get_vector(text) for text in texts], dtype=np.float32)
-        rows = rows.reshape(len(texts), table.vector_size)
+        rows = np.array([table.get_vector(item.text) for item in items], dtype=np.float32)
+        rows = rows.reshape(len(items), 1, table.vector_size)
         # gensim returns zeros, without a word, for a text of which it knows no n-gram.
-        rows[~rows.any(axis=1)] = np.nan
-        return rows
-
-    def known(self, texts: Sequence[str]) -> np.ndarray[Any, Any]:
-        """Return whether each text is in the trained vocabulary."""
-        table = _load(self._path)
-        return np.array([text in table.key_to_index for text in texts], dtype=bool)
+        rows[~rows.any(axis=(1, 2))] = np.nan
+        known = np.array([item.text in table.key_to_index for item in items], dtype=bool)
+        return Vectors(values=rows, words={"in_vocabulary": known})
 
     def provenance(self) -> dict[str, str]:
         """Return model file, training text, sub-word rule and the version of gensim."""

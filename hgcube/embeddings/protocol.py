@@ -2,39 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
+import xarray as xr
 
 from hgcube.errors import UnknownLabelError
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Item:
+    """All that the vector of one word is made from: items of one digest have one vector.
+
+    Parameters
+    ----------
+    text : str
+        The word.
+    before, after : str
+        What a model reads around it.
+    sound : numpy.ndarray of float32, shape (samples,), optional
+        What a model hears: mono, at the family's own rate.
+    numbers : tuple of float
+        What is known of the word beside text and sound, such as its duration in s.
+    flag : str
+        Why the word cannot have a vector; such items are not given to `Embedder.vectors`.
+    """
+
+    text: str = ""
+    before: str = ""
+    after: str = ""
+    sound: Array | None = None
+    numbers: tuple[float, ...] = ()
+    flag: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Return the identity of the content, 32 hexadecimal digits."""
+        said = repr((self.text, self.before, self.after, self.numbers)).encode()
+        heard = b"" if self.sound is None else self.sound.tobytes()
+        return hashlib.blake2b(said + b"\0" + heard, digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vectors:
+    """What a family makes of items.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of float32, shape (item, layer, feature)
+        NaN where an item has no vector.
+    words : mapping of str to array of shape (item,)
+        Further coordinates of `word`: ``in_vocabulary``, ``n_tokens``, and ``flag`` for what only
+        the model could find.
+    features : mapping of str to array of shape (feature,)
+        Coordinates of `feature`, such as ``lag`` in s or ``frequency`` in Hz.
+    """
+
+    values: Array
+    words: Mapping[str, Array] = field(default_factory=dict)
+    features: Mapping[str, Array] = field(default_factory=dict)
 
 
 @runtime_checkable
 class Embedder(Protocol):
-    """One family with its model at hand. Made by a factory that takes the options.
+    """One family with its options. Made by a factory; a model is loaded when `vectors` needs it.
 
     A family lives in one file, registers its factory in `EMBEDDERS`, or comes from another
     package through the entry point group ``hgcube.embedders``.
     """
 
-    def vectors(self, texts: Sequence[str]) -> np.ndarray[Any, Any]:
-        """Return one row per text, float32, dims (word, feature); NaN where there is no vector."""
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Return the layers along the second axis of `vectors`; (0,) for a family without."""
         ...
 
-    def known(self, texts: Sequence[str]) -> np.ndarray[Any, Any]:
-        """Return for each text whether it is in the model's own vocabulary (bool)."""
+    @property
+    def hears(self) -> bool:
+        """Return whether items are made from the audio."""
+        ...
+
+    @property
+    def control_of(self) -> str:
+        """Return the space that this one controls, or ``""``."""
+        ...
+
+    def items(self, words: xr.DataArray, audio: xr.DataArray | None) -> list[Item]:
+        """Return one item per word; one that cannot have a vector says why in its flag."""
+        ...
+
+    def vectors(self, items: Sequence[Item]) -> Vectors:
+        """Return the vectors of all `layers` of items without a flag, in one pass.
+
+        An item's vector does not depend on which others it is given with.
+        """
         ...
 
     def provenance(self) -> dict[str, str]:
-        """Return what the cube must say about where its numbers come from."""
+        """Return what the cube must say about where its numbers come from; all options in it."""
         ...
 
     def files(self) -> tuple[Path, ...]:
         """Return the files whose contents the vectors depend on."""
         ...
+
+
+class OfTexts:
+    """What families that know a word by its text alone have in common."""
+
+    layers: tuple[int, ...] = (0,)
+    hears = False
+    control_of = ""
+
+    def items(self, words: xr.DataArray, _audio: xr.DataArray | None) -> list[Item]:
+        """Return the texts; one without a letter or digit is flagged ``empty``."""
+        return [
+            Item(text=text, flag="" if any(map(str.isalnum, text)) else "empty")
+            for text in map(str, words.values.tolist())
+        ]
+
+    def files(self) -> tuple[Path, ...]:
+        """Return nothing: such families that read files say so themselves."""
+        return ()
 
 
 Factory: TypeAlias = Callable[..., Embedder]

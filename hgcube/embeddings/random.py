@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from hgcube.embeddings.protocol import register
+from hgcube.embeddings.protocol import Item, OfTexts, Vectors, register
 
 
 @register("random")
-class Random:
+class Random(OfTexts):
     """Independent standard normal vectors, the same for the same text and seed everywhere.
 
     Parameters
@@ -28,22 +26,15 @@ class Random:
         self._n_features = n_features
         self._seed = seed
 
-    def vectors(self, texts: Sequence[str]) -> np.ndarray[Any, Any]:
-        """Return float32 vectors, dims (word, feature)."""
-        rows = [self._generator(text).standard_normal(self._n_features) for text in texts]
-        return np.asarray(rows, dtype=np.float32).reshape(len(texts), self._n_features)
-
-    def known(self, texts: Sequence[str]) -> np.ndarray[Any, Any]:
-        """Return true for every text."""
-        return np.ones(len(texts), dtype=bool)
+    def vectors(self, items: Sequence[Item]) -> Vectors:
+        """Return float32 vectors, dims (item, 1, feature)."""
+        rows = [self._generator(item.text).standard_normal(self._n_features) for item in items]
+        values = np.asarray(rows, dtype=np.float32).reshape(len(items), 1, self._n_features)
+        return Vectors(values=values)
 
     def provenance(self) -> dict[str, str]:
         """Return that nothing was learned."""
         return {"model": f"random normal, seed {self._seed}", "trained_on": "nothing (untrained)"}
-
-    def files(self) -> tuple[Path, ...]:
-        """Return nothing: the vectors depend on no file."""
-        return ()
 
     def _generator(self, text: str) -> np.random.Generator:
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()

@@ -4,6 +4,8 @@ Files -> reader -> every step of the preset "paper". Electrodes are silent, or r
 word's onset alike; what differs between words is noise of the word's own in each electrode.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -24,8 +26,9 @@ permutations = 59
 class FastTextScale(Random):
     """Vectors of the size of FastText's: sd about .05."""
 
-    def vectors(self, texts):
-        return 0.05 * super().vectors(texts)
+    def vectors(self, items):
+        made = super().vectors(items)
+        return replace(made, values=np.float32(0.05) * made.values)
 
 
 @pytest.fixture(scope="module")
