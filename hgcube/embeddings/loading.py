@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from threading import RLock
@@ -86,6 +87,82 @@ def feature_extractor(model: Pretrained) -> Any:
         return _feature_extractor(model, model.state)
 
 
+def is_bidirectional(model: Pretrained) -> bool:
+    """Return whether a language model's states depend on what comes after.
+
+    Parameters
+    ----------
+    model : Pretrained
+
+    Returns
+    -------
+    bool
+    """
+    if model.config.get("is_decoder") or re.search("CausalLM|LMHead", model.architecture):
+        return False
+    masked = package("transformers.models.auto.modeling_auto").MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    return "MaskedLM" in model.architecture or model.config["model_type"] in masked
+
+
+def n_positions(network: Any) -> int:
+    """Return how many tokens a language model can read at once.
+
+    Parameters
+    ----------
+    network : transformers.PreTrainedModel
+
+    Returns
+    -------
+    int
+    """
+    limit: int = getattr(network.config, "max_position_embeddings", None) or sys.maxsize
+    tables = (
+        part for name, part in network.named_modules() if name.endswith("position_embeddings")
+    )
+    # RoBERTa's table has rows that are no positions: those up to the padding token's.
+    rows = [
+        table.num_embeddings - table.padding_idx - 1
+        for table in tables
+        if getattr(table, "padding_idx", None) is not None
+    ]
+    return min([limit, *rows])
+
+
+def padding(network: Any) -> int:
+    """Return the token that fills rows: the network's own, from which some count positions.
+
+    Parameters
+    ----------
+    network : transformers.PreTrainedModel
+
+    Returns
+    -------
+    int
+        0 if it has none.
+    """
+    return max(0, getattr(network.config, "pad_token_id", None) or 0)
+
+
+def check_fit(model: Pretrained, network: Any, tokens: Iterable[int]) -> None:
+    """Refuse tokens that the network does not know: the tokenizer is another model's.
+
+    Parameters
+    ----------
+    model : Pretrained
+    network : transformers.PreTrainedModel
+    tokens : iterable of int
+
+    Raises
+    ------
+    SourceError
+    """
+    n_known = network.get_input_embeddings().num_embeddings
+    largest = max(tokens, default=0)
+    if largest >= n_known:
+        got = f"token {largest} where the network knows {n_known}"
+        raise corrupt(model, "a tokenizer that fits the network", got)
+
+
 def device() -> str:
     """Return where networks of this process compute.
 
@@ -130,6 +207,8 @@ def _exact(torch: Any) -> Any:
 @lru_cache(maxsize=2)
 def _network(model: Pretrained, _state: object, untrained: int | None) -> Any:
     made = _trained(model) if untrained is None else _untrained(model, untrained)
+    # States of past tokens would be kept with no one to use them.
+    made.config.use_cache = False
     return made.to(device()).eval().requires_grad_(False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import import_module
@@ -12,7 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from hgcube.errors import MissingExtraError, SourceError
+import numpy as np
+
+from hgcube.errors import MissingExtraError, OptionError, SourceError
 
 _N_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "encoder_layers", "num_layers")
 _N_FEATURES = ("hidden_size", "n_embd", "dim", "d_model")
@@ -178,6 +181,36 @@ class Pretrained:
             **weights,
             **versions("torch", "transformers"),
         }
+
+
+def layers_of(model: Pretrained, layers: str | int | Sequence[int]) -> tuple[int, ...]:
+    """Return the hidden states that were asked for, by number.
+
+    Parameters
+    ----------
+    model : Pretrained
+    layers : "penultimate", "all", int or list of int
+        0 is the input of the first layer, ``model.n_layers`` the last.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    OptionError
+        For others.
+    """
+    last = model.n_layers
+    by_name = {"penultimate": [max(last - 1, 0)], "all": range(last + 1)}
+    asked = by_name.get(layers, []) if isinstance(layers, str) else np.atleast_1d(layers).tolist()
+    if not len(asked) or any(layer not in range(last + 1) for layer in asked):
+        raise OptionError(
+            f"layers 'penultimate', 'all' or a list of 0 to {last} for {model.name}",
+            repr(layers),
+            "Correct 'layers'",
+        )
+    return tuple(int(layer) for layer in dict.fromkeys(asked))
 
 
 def versions(*names: str) -> dict[str, str]:
