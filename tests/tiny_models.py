@@ -11,7 +11,7 @@ SENTENCES = (
     "zij eet een koekje met thee in de tuin",
 )
 N_LAYERS = 3
-N_POSITIONS = 24
+N_POSITIONS = 40
 
 
 def gpt2(folder: Path) -> Path:
@@ -46,10 +46,23 @@ def gpt2(folder: Path) -> Path:
 
 def bert(folder: Path) -> Path:
     """Write a BERT: WordPiece, lower case, [CLS] before and [SEP] after."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import BertConfig, BertForMaskedLM
 
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = _word_pieces(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    return _masked(folder, tokenizer, BertConfig, BertForMaskedLM)
+
+
+def roberta(folder: Path) -> Path:
+    """Write a RoBERTa, whose positions count from the padding token's number."""
+    from transformers import RobertaConfig, RobertaForMaskedLM
+
+    tokenizer = _word_pieces(["[CLS]", "[UNK]", "[PAD]", "[SEP]", "[MASK]"])
+    return _masked(folder, tokenizer, RobertaConfig, RobertaForMaskedLM)
+
+
+def _word_pieces(special: list[str]) -> Any:
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -58,19 +71,23 @@ def bert(folder: Path) -> Path:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B [SEP]",
-        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+        special_tokens=[(name, special.index(name)) for name in ("[CLS]", "[SEP]")],
     )
-    config = BertConfig(
+    return tokenizer
+
+
+def _masked(folder: Path, tokenizer: Any, config: Any, network: Any) -> Path:
+    made = config(
         vocab_size=tokenizer.get_vocab_size(),
         num_hidden_layers=N_LAYERS,
         hidden_size=16,
         num_attention_heads=2,
         intermediate_size=32,
         max_position_embeddings=N_POSITIONS,
-        pad_token_id=0,
+        pad_token_id=tokenizer.token_to_id("[PAD]"),
     )
     names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    return _written(folder, tokenizer, config, BertForMaskedLM, **names)
+    return _written(folder, tokenizer, made, network, **names)
 
 
 def llama(folder: Path) -> Path:
@@ -111,4 +128,4 @@ def _written(folder: Path, tokenizer: Any, config: Any, network: Any, **names: s
     return folder
 
 
-FAMILIES = {"gpt2": gpt2, "bert": bert, "llama": llama}
+FAMILIES = {"gpt2": gpt2, "bert": bert, "llama": llama, "roberta": roberta}

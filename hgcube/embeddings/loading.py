@@ -115,17 +115,17 @@ def n_positions(network: Any) -> int:
     -------
     int
     """
-    limit: int = getattr(network.config, "max_position_embeddings", None) or sys.maxsize
-    tables = (
+    limit = getattr(network.config, "max_position_embeddings", None) or sys.maxsize
+    tables = [
         part for name, part in network.named_modules() if name.endswith("position_embeddings")
-    )
+    ]
     # RoBERTa's table has rows that are no positions: those up to the padding token's.
     rows = [
         table.num_embeddings - table.padding_idx - 1
         for table in tables
         if getattr(table, "padding_idx", None) is not None
     ]
-    return min([limit, *rows])
+    return int(min([limit, *rows]))
 
 
 def padding(network: Any) -> int:
@@ -206,7 +206,8 @@ def _exact(torch: Any) -> Any:
 
 @lru_cache(maxsize=2)
 def _network(model: Pretrained, _state: object, untrained: int | None) -> Any:
-    made = _trained(model) if untrained is None else _untrained(model, untrained)
+    with _own_randomness(untrained):
+        made = _trained(model) if untrained is None else _untrained(model)
     # States of past tokens would be kept with no one to use them.
     made.config.use_cache = False
     return made.to(device()).eval().requires_grad_(False)
@@ -229,17 +230,24 @@ def _trained(model: Pretrained) -> Any:
     return made
 
 
-def _untrained(model: Pretrained, seed: int) -> Any:
+def _untrained(model: Pretrained) -> Any:
     torch, transformers = package("torch"), package("transformers")
     config = _read(
         model,
         "a config.json of a known architecture",
         lambda: transformers.AutoConfig.from_pretrained(model.folder, local_files_only=True),
     )
+    return transformers.AutoModel.from_config(config, dtype=torch.float32)
+
+
+@contextmanager
+def _own_randomness(seed: int | None) -> Iterator[None]:
+    """Seed torch and give the process its own random state back, which trained ones use too."""
+    torch = package("torch")
     before = torch.get_rng_state()
-    torch.default_generator.manual_seed(seed)
+    torch.default_generator.manual_seed(seed or 0)
     try:
-        return transformers.AutoModel.from_config(config, dtype=torch.float32)
+        yield
     finally:
         torch.set_rng_state(before)
 

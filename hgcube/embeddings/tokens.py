@@ -90,6 +90,8 @@ def tokens_of(
             type(tokenizer).__name__,
             "Store the model with its tokenizer.json, or choose another model",
         )
+    if not items:
+        return []
     starts, texts = [], []
     for item in items:
         before = " " * leading_space + (f"{item.before} " if item.before else "")
