@@ -16,6 +16,9 @@ from hgcube.embeddings.models import Pretrained, corrupt, package
 _NOT_NEEDED = ("pooler", "masked_spec_embed")
 _LAYER = re.compile(r"\.(?:h|layers?|block)\.(\d+)\.")
 
+# No network, and no code out of a model's folder (transformers would ask at the terminal).
+_LOCAL = {"local_files_only": True, "trust_remote_code": False}
+
 _LOCK = RLock()
 # One a `computing` block that is open; the last to leave takes what the first has put.
 _THREADS_BEFORE: list[int] = []
@@ -115,7 +118,9 @@ def n_positions(network: Any) -> int:
     -------
     int
     """
-    limit = getattr(network.config, "max_position_embeddings", None) or sys.maxsize
+    limit = (
+        getattr(network.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
+    )
     tables = [
         part for name, part in network.named_modules() if name.endswith("position_embeddings")
     ]
@@ -140,7 +145,7 @@ def padding(network: Any) -> int:
     int
         0 if it has none.
     """
-    return max(0, getattr(network.config, "pad_token_id", None) or 0)
+    return max(0, getattr(network.config.get_text_config(), "pad_token_id", None) or 0)
 
 
 def check_fit(model: Pretrained, network: Any, tokens: Iterable[int]) -> None:
@@ -219,7 +224,7 @@ def _trained(model: Pretrained) -> Any:
         model,
         "weights that fit the architecture",
         lambda: auto.from_pretrained(
-            model.folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
+            model.folder, dtype=torch.float32, output_loading_info=True, **_LOCAL
         ),
     )
     missing = [key for key in about["missing_keys"] if not any(part in key for part in _NOT_NEEDED)]
@@ -235,7 +240,7 @@ def _untrained(model: Pretrained) -> Any:
     config = _read(
         model,
         "a config.json of a known architecture",
-        lambda: transformers.AutoConfig.from_pretrained(model.folder, local_files_only=True),
+        lambda: transformers.AutoConfig.from_pretrained(model.folder, **_LOCAL),
     )
     return transformers.AutoModel.from_config(config, dtype=torch.float32)
 
@@ -258,7 +263,7 @@ def _tokenizer(model: Pretrained, _state: object) -> Any:
     made = _read(
         model,
         "a tokenizer",
-        lambda: auto.from_pretrained(model.folder, local_files_only=True),
+        lambda: auto.from_pretrained(model.folder, **_LOCAL),
     )
     # transformers 5 makes a tokenizer without a vocabulary when its files are missing.
     if len(made) <= len(set(made.all_special_tokens)):
@@ -272,7 +277,7 @@ def _feature_extractor(model: Pretrained, _state: object) -> Any:
     return _read(
         model,
         "a feature extractor (preprocessor_config.json)",
-        lambda: auto.from_pretrained(model.folder, local_files_only=True),
+        lambda: auto.from_pretrained(model.folder, **_LOCAL),
     )
 
 

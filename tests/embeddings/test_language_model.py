@@ -13,6 +13,7 @@ import xarray as xr
 
 import hgcube
 from hgcube.embeddings import loading, models
+from hgcube.embeddings.contexts import around
 from hgcube.embeddings.language_model import LanguageModel
 from hgcube.embeddings.protocol import Embedder, Item
 from hgcube.embeddings.tokens import tokens_of
@@ -321,3 +322,46 @@ def test_a_slow_tokenizer_is_refused(folders: dict[str, Path]) -> None:
 
     with pytest.raises(OptionError, match="fast tokenizer"):
         tokens_of(Slow(), [Item(text="boot")], leading_space=False, limit=9)
+
+
+@pytest.mark.shared
+def test_a_real_dutch_gpt2(shared_folder: Path) -> None:
+    folder = shared_folder / "models" / "gpt2-nl-tiny"
+    texts = ["boot", "huis", "fietsenstalling", "café", "zeeën"]
+    found = vectors(folder, words_of(texts))
+    assert found.shape == (5, 5, 192)
+    for text, vector in zip(texts, found, strict=True):
+        tokens, states = own_forward_pass(folder, " " + text)
+        kept = [place for place, token in enumerate(tokens) if is_of_a_word(token)]
+        oracle = states[:, kept].mean(axis=1)
+        np.testing.assert_allclose(vector, oracle, atol=1e-6 * np.abs(oracle).max(), rtol=0)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("context", ["isolated", "transcript"])
+def test_tokens_of_a_real_transcript_go_to_their_words(shared_folder: Path, context: str) -> None:
+    """The vocabulary is the transcript's; longest match splits 9 of its words unlike GPT-2-XL."""
+    import pandas as pd
+    from tokenizers import Tokenizer, pre_tokenizers
+    from tokenizers.models import WordPiece
+    from transformers import PreTrainedTokenizerFast
+
+    path = shared_folder / "data/openneuro-ds005574/stimuli/gpt2-xl/transcript.tsv"
+    table = pd.read_csv(path, sep="\t", keep_default_na=False)
+    by_word = table.groupby("word_idx", sort=False)
+    texts, own = by_word.word.first().tolist(), by_word.hftoken.apply(list).tolist()
+    pieces = dict.fromkeys([*table.hftoken, *pre_tokenizers.ByteLevel.alphabet(), "<unk>"])
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    raw = Tokenizer(WordPiece(vocabulary, unk_token="<unk>", continuing_subword_prefix=""))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, unk_token="<unk>")
+
+    read = around(words_of(texts), context, window=12, ahead=False)
+    items = [Item(text=text, before=before) for text, (before, _) in zip(texts, read, strict=True)]
+    found = [
+        tokenizer.convert_ids_to_tokens([tokens.ids[place] for place in tokens.places])
+        for tokens in tokens_of(tokenizer, items, leading_space=True, limit=1024)
+    ]
+    assert (len(found), sum(map(len, own))) == (5136, 5491)
+    assert ["".join(some) for some in found] == ["".join(some) for some in own]
+    assert sum(some != others for some, others in zip(found, own, strict=True)) <= 9

@@ -136,6 +136,9 @@ def test_missing_packages_are_one_sentence_with_the_command(
         models.versions("a-package-that-is-nowhere")
 
 
+OWN_CODE = {"AutoConfig": "own.Config", "AutoModel": "own.Model"}
+
+
 def cut(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:3000])
@@ -147,6 +150,7 @@ def cut(folder: Path) -> None:
         (lambda folder: (folder / "config.json").write_text("{"), "config.json that can be read"),
         (lambda folder: (folder / "config.json").write_text("[]"), "config.json with model_type"),
         (lambda folder: change(folder, model_type="nothing"), "nothing"),
+        (lambda folder: change(folder, model_type="own", auto_map=OWN_CODE), "execute"),
         (lambda folder: (folder / "model.safetensors").unlink(), "no file named model.safetensors"),
         (cut, "weights that fit"),
         (lambda folder: change(folder, n_embd=32), "weights that fit"),
