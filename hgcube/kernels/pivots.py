@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from hgcube.kernels.active_sets import INLINED, LENT, Flags, Floats, Ints, Problem, flagged
+from hgcube.kernels.active_sets import INLINED, Flags, Floats, Ints, Problem, flagged
 from hgcube.kernels.tableau import Columns, Tableau, add_columns
 
 # A fold with more changes than this is solved by Newton steps instead.
@@ -28,14 +28,14 @@ _HASTY_STEPS = 5
 
 
 class Changes(NamedTuple):
-    """Features of one fold that are not as in the tableau, the first few of each array.
+    """Candidates of one fold that are not as in the tableau, the first few of each array.
 
     bounds: where x must come to; moves, per_residual: how far along their columns, with and per
     unit of the held-out residual; turned: whether an active feature has the other sign, and
     weights: its weight then; system, flags: room.
     """
 
-    features: Ints
+    candidates: Ints
     bounds: Floats
     moves: Floats
     per_residual: Floats
@@ -46,9 +46,9 @@ class Changes(NamedTuple):
 
 
 class Fold(NamedTuple):
-    """The word left out, its 1/(1 - leverage) in the unpenalised fit, and the penalties."""
+    """Its number, 1/(1 - leverage) of its word in the unpenalised fit, and the penalties."""
 
-    word: int
+    number: int
     correction: float
     shift: float
     l1: float
@@ -66,7 +66,7 @@ def fill_values(
     out: Floats,
 ) -> None:
     """Write x of all features in a fold: base, minus its direction, minus the changes' columns."""
-    values, along, direction = tableau.values, tableau.along_l1, tableau.directions[fold.word]
+    values, along, direction = tableau.values, tableau.along_l1, tableau.directions[fold.number]
     for m in range(out.size):
         out[m] = values[m] - fold.shift * along[m] - g * direction[m]
     i = 0
@@ -78,18 +78,18 @@ def fill_values(
             changes.moves[i + 3],
         )
         c0, c1 = (
-            columns.values[columns.slot[changes.features[i]]],
-            columns.values[columns.slot[changes.features[i + 1]]],
+            columns.values[columns.slot[changes.candidates[i]]],
+            columns.values[columns.slot[changes.candidates[i + 1]]],
         )
         c2, c3 = (
-            columns.values[columns.slot[changes.features[i + 2]]],
-            columns.values[columns.slot[changes.features[i + 3]]],
+            columns.values[columns.slot[changes.candidates[i + 2]]],
+            columns.values[columns.slot[changes.candidates[i + 3]]],
         )
         for m in range(out.size):
             out[m] -= t0 * c0[m] + t1 * c1[m] + t2 * c2[m] + t3 * c3[m]
         i += 4
     while i < count:
-        t0, c0 = changes.moves[i], columns.values[columns.slot[changes.features[i]]]
+        t0, c0 = changes.moves[i], columns.values[columns.slot[changes.candidates[i]]]
         for m in range(out.size):
             out[m] -= t0 * c0[m]
         i += 1
@@ -104,33 +104,34 @@ def _review(
     An active feature is let go when its weight passes 0, and turns to the other sign when its
     correlation passes the other threshold. All changes read 0 in `values` afterwards.
     """
-    kept, same = 0, True
+    kept, same, signs = 0, True, tableau.solution.signs
     for i in range(count):
-        feature, move, bound = changes.features[i], changes.moves[i], changes.bounds[i]
-        place, turned, stays = tableau.place[feature], changes.turned[i], True
-        if place < 0:
+        candidate, move, bound = changes.candidates[i], changes.moves[i], changes.bounds[i]
+        turned = changes.turned[i]
+        if candidate >= signs.size:
             stays = move * bound >= 0.0
+        elif turned:
+            turned, stays = values[candidate] * signs[candidate] < 0.0, True
         else:
-            along = tableau.signs[place]
-            if turned:
-                turned = values[feature] * along < 0.0
-            else:
-                # Its correlation is l1 sign + move.
-                turned, stays = move * along < -2.0 * l1, move * along <= 0.0
+            # Its correlation is l1 sign + move.
+            along = move * signs[candidate]
+            turned, stays = along < -2.0 * l1, along <= 0.0
         same = same and stays and turned == changes.turned[i]
         if stays:
-            changes.features[kept], changes.bounds[kept] = feature, bound
+            changes.candidates[kept], changes.bounds[kept] = candidate, bound
             changes.moves[kept], changes.turned[kept] = move, turned
-            changes.weights[kept] = values[feature]
+            changes.weights[kept] = values[candidate]
             kept += 1
-        values[feature] = 0.0
+        values[candidate] = 0.0
     return kept, same
 
 
 @njit(**INLINED)
 def _change(tableau: Tableau, l1: float, values: Floats, changes: Changes, count: int) -> np.int64:
-    """Add the features beyond their bounds; return how many changes there are, or -1: too many."""
-    lower, upper, flags, new = tableau.lower, tableau.upper, changes.flags, np.int64(0)
+    """Add those beyond their bounds; return how many changes there are, or -1: too many."""
+    lower, upper, new = tableau.lower, tableau.upper, np.int64(0)
+    flags = changes.flags[: 8 * ((values.size + 7) // 8)]
+    flags[-8:] = False
     for m in range(values.size):
         outside = (values[m] > l1 * upper[m]) | (values[m] < l1 * lower[m])
         flags[m] = outside
@@ -138,11 +139,11 @@ def _change(tableau: Tableau, l1: float, values: Floats, changes: Changes, count
     if count + new > MOST_CHANGES:
         return np.int64(-1)
     if new:
-        flagged(flags, changes.features[count:])
+        flagged(flags, changes.candidates[count:])
     for i in range(count, count + new):
-        m = changes.features[i]
+        m = changes.candidates[i]
         changes.turned[i] = False
-        changes.bounds[i] = 0.0 if tableau.place[m] >= 0 else np.sign(values[m]) * l1
+        changes.bounds[i] = 0.0 if m < tableau.solution.signs.size else np.sign(values[m]) * l1
     return count + new
 
 
@@ -169,24 +170,25 @@ def solve_changes(
     tableau: Tableau, fold: Fold, columns: Columns, changes: Changes, count: int
 ) -> float:
     """Find how far each change moves, and return the held-out residual."""
-    word, shift, direction = fold.word, fold.shift, tableau.directions[fold.word]
+    number, shift, solution = fold.number, fold.shift, tableau.solution
+    direction = tableau.directions[number]
     for i in range(count):
-        r = changes.features[i]
+        r = changes.candidates[i]
         for j in range(count):
-            changes.system[i, j] = columns.values[columns.slot[changes.features[j]], r]
+            changes.system[i, j] = columns.values[columns.slot[changes.candidates[j]], r]
         changes.moves[i] = tableau.values[r] - shift * tableau.along_l1[r] - changes.bounds[i]
         changes.per_residual[i] = direction[r]
         if changes.turned[i]:
             changes.system[i, :count] = 0.0
             changes.system[i, i] = 1.0
-            changes.moves[i] = -2.0 * fold.l1 * tableau.signs[tableau.place[r]]
+            changes.moves[i] = -2.0 * fold.l1 * solution.signs[r]
             changes.per_residual[i] = 0.0
     _eliminate(changes.system, count, changes.moves, changes.per_residual)
-    residual = tableau.residual[word] + shift * tableau.tilt[word]
-    leverage = tableau.leverage[word]
+    residual = solution.residual[number] + shift * solution.tilt[number]
+    leverage = solution.leverage[number]
     for i in range(count):
-        r = changes.features[i]
-        along = -direction[r] if tableau.place[r] >= 0 else direction[r]
+        r = changes.candidates[i]
+        along = -direction[r] if r < solution.signs.size else direction[r]
         residual -= along * changes.moves[i]
         leverage += along * changes.per_residual[i]
     g = fold.correction * residual / (1.0 - fold.correction * leverage)
@@ -195,7 +197,7 @@ def solve_changes(
     return g
 
 
-@njit(**LENT)
+@njit(**INLINED)
 def pivot(
     problem: Problem,
     tableau: Tableau,
@@ -219,6 +221,10 @@ def pivot(
             return g, count
         if taken < 0:
             break
-        add_columns(problem, tableau, fold.l2, changes.features[kept:taken], columns)
+        missing = 0
+        for i in range(kept, taken):
+            missing += columns.slot[changes.candidates[i]] < 0
+        if missing:
+            add_columns(problem, tableau, fold.l2, changes.candidates[kept:taken], columns)
         count = np.int64(taken)
     return 0.0, np.int64(-1)

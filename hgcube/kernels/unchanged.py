@@ -1,0 +1,225 @@
+"""Folds in which no feature changes between active and not: fitted and checked together (compiled).
+
+Most features are so far from their threshold that no fold can take them there: by how much the
+gradient of a feature moves is bounded, over all folds, by the largest held-out residual and the
+largest changes of weights. Those that this bound leaves near are computed in every fold.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from hgcube.kernels.active_sets import (
+    INLINED,
+    LENT,
+    MARGIN,
+    OPTIONS,
+    TOLERANCE,
+    Flags,
+    Floats,
+    Ints,
+    flagged,
+    new_flags,
+)
+from hgcube.kernels.solution import Held, Solution, times
+
+
+class Folds(NamedTuple):
+    """Thresholds of the folds (fold,), and the l1 and l2 of all words' solution."""
+
+    l1s: Floats
+    l1: float
+    l2: float
+
+
+class LeftOut(NamedTuple):
+    """Per fold: held-out residual, features with a weight, and whether all conditions are met."""
+
+    residuals: Floats
+    counts: Ints
+    met: Flags
+
+
+class Screening(NamedTuple):
+    """Room for `fit_unchanged`.
+
+    changes (active, fold): by how much weights fall. bounds (feature,), flags, near (feature,): of
+    features and their numbers. products (feature, active), pulls (feature, fold): of near features
+    with the changes. left, inverse, worst (fold,): of each fold.
+    """
+
+    changes: Floats
+    bounds: Floats
+    flags: Flags
+    near: Ints
+    products: Floats
+    pulls: Floats
+    left: Floats
+    inverse: Floats
+    worst: Floats
+
+
+@njit(**OPTIONS)
+def new_screening(n_folds: int, n_features: int) -> Screening:
+    """Return room for `fit_unchanged`."""
+    return Screening(
+        np.empty((n_features, n_folds)),
+        np.empty(n_features),
+        new_flags(n_features),
+        np.empty(n_features, np.int64),
+        np.empty(n_features * n_features),
+        np.empty((n_features, n_folds)),
+        np.empty(n_folds),
+        np.empty(n_folds),
+        np.empty(n_folds),
+    )
+
+
+@njit(**LENT)
+def fit_unchanged(
+    solution: Solution,
+    held: Held,
+    targets: Floats,
+    folds: Folds,
+    room: Screening,
+    beyond: Flags,
+    out: LeftOut,
+) -> np.int64:
+    """Take every fold to have all words' active features; met where that meets all conditions.
+
+    Parameters
+    ----------
+    solution, held, folds, room
+        See there.
+    targets : (word,) float64
+    beyond : (feature,) bool
+        Set where a feature is beyond its bounds in some fold, cleared elsewhere.
+    out : LeftOut
+        Overwritten.
+
+    Returns
+    -------
+    int
+        Features in ``room.near``, which have no weight and may be at their threshold in some fold.
+    """
+    changes = room.changes[: solution.members.size]
+    beyond[:] = False
+    for f in range(room.left.size):
+        room.left[f], room.worst[f] = targets[held.words[f]], 0.0
+        room.inverse[f] = 1.0 / folds.l1s[f]
+    largest = _fill_changes(solution, held, folds, changes, out)
+    count = _fill_near(solution, held, folds, largest, room)
+    _fill_pulls(solution, room.near, count, room)
+    _check_near(solution, held, count, room, out.residuals, beyond)
+    for f in range(out.met.size):
+        out.counts[f] = solution.members.size
+        out.met[f] = room.worst[f] <= 1.0 + MARGIN
+    _check_members(solution, held, folds, room, beyond, out)
+    return count
+
+
+@njit(**INLINED)
+def _fill_changes(
+    solution: Solution, held: Held, folds: Folds, changes: Floats, out: LeftOut
+) -> float:
+    """Write held-out residuals, and by how much weights fall; return the largest residual."""
+    largest = 0.0
+    for f in range(out.residuals.size):
+        shift, correction = folds.l1s[f] - folds.l1, held.corrections[f]
+        residual = solution.residual[f] + shift * solution.tilt[f]
+        out.residuals[f] = correction * residual / (1.0 - correction * solution.leverage[f])
+    for f in range(out.residuals.size):
+        largest = max(largest, abs(out.residuals[f]))
+    for a in range(len(changes)):
+        along, turns, row = solution.along_l1[a], solution.turns[a], changes[a]
+        for f in range(row.size):
+            row[f] = (folds.l1s[f] - folds.l1) * along + out.residuals[f] * turns[f]
+    return largest
+
+
+@njit(**INLINED)
+def _fill_near(
+    solution: Solution, held: Held, folds: Folds, largest: float, room: Screening
+) -> np.int64:
+    """Find the features without a weight that may be at their threshold in some fold."""
+    gradient, bounds, flags, least = solution.gradient, room.bounds, room.flags, np.inf
+    for f in range(folds.l1s.size):
+        least = min(least, folds.l1s[f])
+    for m in range(gradient.size):
+        bounds[m] = abs(gradient[m]) + largest * held.reach[m]
+    for a in range(solution.members.size):
+        most, changes, row = 0.0, room.changes[a], solution.rows[a]
+        for f in range(changes.size):
+            most = max(most, abs(changes[f]))
+        for m in range(gradient.size):
+            bounds[m] += most * abs(row[m])
+    least *= 1.0 - MARGIN
+    for m in range(gradient.size):
+        flags[m] = not bounds[m] < least
+    for a in range(solution.members.size):
+        flags[solution.members[a]] = False
+    return flagged(flags, room.near)
+
+
+@njit(**INLINED)
+def _fill_pulls(solution: Solution, features: Ints, count: int, room: Screening) -> None:
+    """Write what the changes of the weights do to the gradients of the first `count` features."""
+    n_active = solution.members.size
+    products = room.products[: count * n_active].reshape(count, n_active)
+    for i in range(count):
+        for a in range(n_active):
+            products[i, a] = solution.rows[a, features[i]]
+    times(products, room.changes[:n_active], room.pulls[:count])
+
+
+@njit(**INLINED)
+def _check_near(
+    solution: Solution,
+    held: Held,
+    count: int,
+    room: Screening,
+    residuals: Floats,
+    beyond: Flags,
+) -> None:
+    """Raise each fold's worst gradient, in parts of its threshold; flag features beyond theirs."""
+    worst, inverse = room.worst, room.inverse
+    for i in range(count):
+        j, pull, outside = room.near[i], room.pulls[i], 0
+        start, row = solution.gradient[j], held.features[j]
+        for f in range(worst.size):
+            gradient = abs(start - residuals[f] * row[f] + pull[f]) * inverse[f]
+            worst[f] = gradient if gradient > worst[f] else worst[f]
+            outside += gradient > 1.0 + MARGIN
+        beyond[j] = outside > 0
+
+
+@njit(**INLINED)
+def _check_members(
+    solution: Solution,
+    held: Held,
+    folds: Folds,
+    room: Screening,
+    beyond: Flags,
+    out: LeftOut,
+) -> None:
+    """Hold the weights to their signs and conditions, and the held-out residuals to the weights."""
+    left, n_active = room.left, solution.members.size
+    _fill_pulls(solution, solution.members, n_active, room)
+    for a in range(n_active):
+        j, sign, base, turned = solution.members[a], solution.signs[a], solution.weights[a], 0
+        start, row, own = solution.gradient[j], held.features[j], solution.own[a]
+        pull, changes = room.pulls[a], room.changes[a]
+        for f in range(left.size):
+            weight = base - changes[f]
+            off = start - out.residuals[f] * row[f] + pull[f] - folds.l2 * weight
+            left[f] -= own[f] * weight
+            turned += weight * sign <= 0.0
+            met = abs(off * room.inverse[f] - sign) <= TOLERANCE
+            out.met[f] &= met & (weight * sign > 0.0)
+        beyond[j] = turned > 0
+    for f in range(left.size):
+        off = abs(held.corrections[f] * left[f] - out.residuals[f])
+        out.met[f] &= off <= TOLERANCE * (abs(out.residuals[f]) + folds.l1s[f])
