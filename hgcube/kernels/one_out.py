@@ -18,7 +18,8 @@ from hgcube.kernels.active_sets import (
     Problem,
     new_flags,
 )
-from hgcube.kernels.pivots import MOST_CHANGES, Changes, Fold, pivot
+from hgcube.kernels.exchanges import Changes, Fold
+from hgcube.kernels.pivots import MOST_CHANGES, pivot
 from hgcube.kernels.solution import Held, Solution, times
 from hgcube.kernels.tableau import Columns, Tableau, add_columns, build, forget
 from hgcube.kernels.unchanged import Folds, LeftOut, Screening, fit_unchanged, new_screening
@@ -61,6 +62,7 @@ def new_pivoting(n_folds: int, n_features: int) -> Pivoting:
             np.zeros(most, np.bool_),
             np.empty(most),
             np.empty((most, most)),
+            np.empty(most),
             new_flags(n_features),
         ),
         Entered(

@@ -13,46 +13,17 @@ The changes are found by block principal pivoting (Portugal, Judice & Vicente 19
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
-from hgcube.kernels.active_sets import INLINED, Flags, Floats, Ints, Problem, flagged
+from hgcube.kernels.active_sets import INLINED, Floats, Problem, flagged
+from hgcube.kernels.exchanges import Changes, Fold, solve_changes
 from hgcube.kernels.tableau import Columns, Tableau, add_columns
 
 # A fold with more changes than this is solved by Newton steps instead.
 MOST_CHANGES = 128
 _STEPS = 40
 _HASTY_STEPS = 5
-
-
-class Changes(NamedTuple):
-    """Candidates of one fold that are not as in the tableau, the first few of each array.
-
-    bounds: where x must come to; moves, per_residual: how far along their columns, with and per
-    unit of the held-out residual; turned: whether an active feature has the other sign, and
-    weights: its weight then; system, flags: room.
-    """
-
-    candidates: Ints
-    bounds: Floats
-    moves: Floats
-    per_residual: Floats
-    turned: Flags
-    weights: Floats
-    system: Floats
-    flags: Flags
-
-
-class Fold(NamedTuple):
-    """Its number, 1/(1 - leverage) of its word in the unpenalised fit, and the penalties."""
-
-    number: int
-    correction: float
-    shift: float
-    l1: float
-    l2: float
 
 
 @njit(**INLINED)
@@ -98,13 +69,13 @@ def fill_values(
 @njit(**INLINED)
 def _review(
     tableau: Tableau, l1: float, changes: Changes, count: int, values: Floats
-) -> tuple[int, bool]:
-    """Take back changes that turned out wrong; return how many stay, and if all are as before.
+) -> tuple[int, int]:
+    """Take back changes that turned out wrong; return how many stay, and the first not as before.
 
     An active feature is let go when its weight passes 0, and turns to the other sign when its
     correlation passes the other threshold. All changes read 0 in `values` afterwards.
     """
-    kept, same, signs = 0, True, tableau.solution.signs
+    kept, same, signs = 0, count, tableau.solution.signs
     for i in range(count):
         candidate, move, bound = changes.candidates[i], changes.moves[i], changes.bounds[i]
         turned = changes.turned[i]
@@ -116,7 +87,8 @@ def _review(
             # Its correlation is l1 sign + move.
             along = move * signs[candidate]
             turned, stays = along < -2.0 * l1, along <= 0.0
-        same = same and stays and turned == changes.turned[i]
+        if not stays or turned != changes.turned[i]:
+            same = min(same, i)
         if stays:
             changes.candidates[kept], changes.bounds[kept] = candidate, bound
             changes.moves[kept], changes.turned[kept] = move, turned
@@ -148,56 +120,6 @@ def _change(tableau: Tableau, l1: float, values: Floats, changes: Changes, count
 
 
 @njit(**INLINED)
-def _eliminate(system: Floats, count: int, first: Floats, second: Floats) -> None:
-    """Solve for two right sides in place; the matrix has a positive definite symmetric part."""
-    for i in range(count):
-        for r in range(i + 1, count):
-            factor = system[r, i] / system[i, i]
-            for c in range(i + 1, count):
-                system[r, c] -= factor * system[i, c]
-            first[r] -= factor * first[i]
-            second[r] -= factor * second[i]
-    for i in range(count - 1, -1, -1):
-        for c in range(i + 1, count):
-            first[i] -= system[i, c] * first[c]
-            second[i] -= system[i, c] * second[c]
-        first[i] /= system[i, i]
-        second[i] /= system[i, i]
-
-
-@njit(**INLINED)
-def solve_changes(
-    tableau: Tableau, fold: Fold, columns: Columns, changes: Changes, count: int
-) -> float:
-    """Find how far each change moves, and return the held-out residual."""
-    number, shift, solution = fold.number, fold.shift, tableau.solution
-    direction = tableau.directions[number]
-    for i in range(count):
-        r = changes.candidates[i]
-        for j in range(count):
-            changes.system[i, j] = columns.values[columns.slot[changes.candidates[j]], r]
-        changes.moves[i] = tableau.values[r] - shift * tableau.along_l1[r] - changes.bounds[i]
-        changes.per_residual[i] = direction[r]
-        if changes.turned[i]:
-            changes.system[i, :count] = 0.0
-            changes.system[i, i] = 1.0
-            changes.moves[i] = -2.0 * fold.l1 * solution.signs[r]
-            changes.per_residual[i] = 0.0
-    _eliminate(changes.system, count, changes.moves, changes.per_residual)
-    residual = solution.residual[number] + shift * solution.tilt[number]
-    leverage = solution.leverage[number]
-    for i in range(count):
-        r = changes.candidates[i]
-        along = -direction[r] if r < solution.signs.size else direction[r]
-        residual -= along * changes.moves[i]
-        leverage += along * changes.per_residual[i]
-    g = fold.correction * residual / (1.0 - fold.correction * leverage)
-    for i in range(count):
-        changes.moves[i] -= g * changes.per_residual[i]
-    return g
-
-
-@njit(**INLINED)
 def pivot(
     problem: Problem,
     tableau: Tableau,
@@ -208,16 +130,16 @@ def pivot(
 ) -> tuple[float, np.int64]:
     """Return the held-out residual, how many features changed; -1 where not found."""
     # A literal 0 would compile everything below twice.
-    count = np.int64(0)
+    count, factored = np.int64(0), np.int64(0)
     for step in range(_STEPS):
-        g = solve_changes(tableau, fold, columns, changes, count)
+        g = solve_changes(tableau, fold, columns, changes, factored, count)
         fill_values(tableau, fold, g, columns, changes, count, values)
         kept, same = _review(tableau, fold.l1, changes, count, values)
         # Where all at once goes in circles, wrong changes are taken back before more are made.
         taken = kept
-        if same or step < _HASTY_STEPS:
+        if same == count or step < _HASTY_STEPS:
             taken = _change(tableau, fold.l1, values, changes, kept)
-        if same and taken == count:
+        if same == count and taken == count:
             return g, count
         if taken < 0:
             break
@@ -226,5 +148,5 @@ def pivot(
             missing += columns.slot[changes.candidates[i]] < 0
         if missing:
             add_columns(problem, tableau, fold.l2, changes.candidates[kept:taken], columns)
-        count = np.int64(taken)
+        count, factored = np.int64(taken), np.int64(same)
     return 0.0, np.int64(-1)

@@ -60,13 +60,8 @@ def describe(
     members, signs = active.members[:count].copy(), active.signs[:count].copy()
     weights = active.weights[:count].copy()
     rows, own = problem.gram[members], held.features[members]
-    inverse = np.empty((count, count))
-    for a in range(count):
-        for b in range(count):
-            inverse[a, b] = rows[a, members[b]]
-        inverse[a, a] += l2
-    _invert(inverse)
-    turns = np.empty_like(own)
+    inverse, turns = np.empty((count, count)), np.empty_like(own)
+    _invert(rows, members, l2, inverse)
     times(inverse, own, turns)
     along_l1 = np.zeros(count)
     n_folds = held.words.size
@@ -97,12 +92,16 @@ def describe(
 
 
 @njit(**OPTIONS)
-def _invert(matrix: Floats) -> None:
-    """Invert a positive definite matrix in place."""
-    if len(matrix) > _SMALL:
-        matrix[:] = np.linalg.inv(matrix)
+def _invert(rows: Floats, members: Ints, l2: float, inverse: Floats) -> None:
+    """Write the inverse of the active features' Gram matrix plus l2."""
+    for a in range(members.size):
+        for b in range(members.size):
+            inverse[a, b] = rows[a, members[b]]
+        inverse[a, a] += l2
+    if members.size > _SMALL:
+        inverse[:] = np.linalg.inv(inverse)
     else:
-        _sweep(matrix)
+        _sweep(inverse)
 
 
 @njit(**LENT)

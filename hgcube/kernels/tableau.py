@@ -19,8 +19,8 @@ class Tableau(NamedTuple):
     Candidates are the active features and, behind them, those that a fold may make so; here they go
     by their number among the candidates. features (candidate,): in the problem. values, along_l1
     (candidate,): x, and its fall per unit of l1. lower, upper (candidate,): bounds of x in parts of
-    l1. rows (active, candidate): of the Gram matrix. directions (fold, candidate): fall of x per
-    unit of the held-out residual, of the folds that were asked for.
+    l1. rows (active, other candidate): of the Gram matrix. directions (fold, candidate): fall of x
+    per unit of the held-out residual, of the folds that were asked for.
     """
 
     solution: Solution
@@ -67,7 +67,7 @@ def build(problem: Problem, solution: Solution, held: Held, near: Ints, unmet: I
         np.empty(features.size),
         np.empty(features.size),
         np.empty(features.size),
-        np.empty((n_active, features.size)),
+        np.empty((n_active, near.size)),
         np.empty((held.words.size, features.size)),
     )
     _fill(tableau)
@@ -75,7 +75,7 @@ def build(problem: Problem, solution: Solution, held: Held, near: Ints, unmet: I
     for i in range(unmet.size):
         for a in range(n_active):
             turns[i, a] = solution.turns[a, unmet[i]]
-    fitted = np.empty((unmet.size, features.size))
+    fitted = np.empty((unmet.size, near.size))
     times(turns, tableau.rows, fitted)
     _fill_directions(problem, tableau, held, unmet, turns, fitted)
     return tableau
@@ -86,14 +86,14 @@ def _fill(tableau: Tableau) -> None:
     solution, n_active = tableau.solution, tableau.solution.members.size
     for a in range(n_active):
         row = solution.rows[a]
-        for m in range(tableau.features.size):
-            tableau.rows[a, m] = row[tableau.features[m]]
+        for m in range(tableau.rows.shape[1]):
+            tableau.rows[a, m] = row[tableau.features[n_active + m]]
     for m in range(n_active, tableau.features.size):
         tableau.values[m] = solution.gradient[tableau.features[m]]
         tableau.lower[m], tableau.upper[m] = -1.0 - MARGIN, 1.0 + MARGIN
         along = 0.0
         for a in range(n_active):
-            along -= solution.along_l1[a] * tableau.rows[a, m]
+            along -= solution.along_l1[a] * tableau.rows[a, m - n_active]
         tableau.along_l1[m] = along
     for a in range(n_active):
         positive = solution.signs[a] > 0.0
@@ -112,7 +112,7 @@ def _fill_directions(
         for a in range(n_active):
             direction[a] = turns[i, a]
         for m in range(n_active, direction.size):
-            direction[m] = own[tableau.features[m]] - fitted[i, m]
+            direction[m] = own[tableau.features[m]] - fitted[i, m - n_active]
 
 
 @njit(**OPTIONS)
@@ -133,7 +133,7 @@ def add_columns(
     if count == 0:
         return
     solution, first = tableau.solution, columns.made[0]
-    n_active, n_candidates = solution.members.size, tableau.features.size
+    n_active = solution.members.size
     own, moved = np.empty((count, n_active)), np.empty((count, n_active))
     for i in range(count):
         row = problem.gram[tableau.features[new[i]]]
@@ -143,10 +143,10 @@ def add_columns(
     for i in range(count):
         if new[i] < n_active:
             moved[i] = solution.inverse[new[i]]
-    fitted = np.empty((count, n_candidates))
+    fitted = np.empty((count, tableau.rows.shape[1]))
     times(moved, tableau.rows, fitted)
     for i in range(count):
-        column = columns.values[first + i, :n_candidates]
+        column = columns.values[first + i, : tableau.features.size]
         _fill_column(problem, tableau, l2, new[i], moved[i], fitted[i], column)
     columns.made[0] += count
 
@@ -165,7 +165,7 @@ def _fill_column(
     for a in range(n_active):
         column[a] = moved[a]
     for m in range(n_active, column.size):
-        column[m] = -fitted[m]
+        column[m] = -fitted[m - n_active]
     if candidate >= n_active:
         for m in range(n_active, column.size):
             column[m] += row[tableau.features[m]]

@@ -46,9 +46,9 @@ class LeftOut(NamedTuple):
 class Screening(NamedTuple):
     """Room for `fit_unchanged`.
 
-    changes (active, fold): by how much weights fall. bounds (feature,), flags, near (feature,): of
-    features and their numbers. products (feature, active), pulls (feature, fold): of near features
-    with the changes. left, inverse, worst (fold,): of each fold.
+    changes (active, fold): by how much weights fall. bounds, near (feature,), flags: of features,
+    and their numbers. products (feature times active,), pulls, few (feature times fold,): of some
+    features with the changes in some folds. left, inverse, worst, met (fold,): of each fold.
     """
 
     changes: Floats
@@ -57,9 +57,11 @@ class Screening(NamedTuple):
     near: Ints
     products: Floats
     pulls: Floats
+    few: Floats
     left: Floats
     inverse: Floats
     worst: Floats
+    met: Ints
 
 
 @njit(**OPTIONS)
@@ -71,14 +73,16 @@ def new_screening(n_folds: int, n_features: int) -> Screening:
         new_flags(n_features),
         np.empty(n_features, np.int64),
         np.empty(n_features * n_features),
-        np.empty((n_features, n_folds)),
+        np.empty(n_features * n_folds),
+        np.empty(n_features * n_folds),
         np.empty(n_folds),
         np.empty(n_folds),
         np.empty(n_folds),
+        np.empty(n_folds, np.int64),
     )
 
 
-@njit(**LENT)
+@njit(**OPTIONS)
 def fit_unchanged(
     solution: Solution,
     held: Held,
@@ -106,19 +110,40 @@ def fit_unchanged(
         Features in ``room.near``, which have no weight and may be at their threshold in some fold.
     """
     changes = room.changes[: solution.members.size]
+    count = _find_near(solution, held, targets, folds, room, out)
     beyond[:] = False
+    pulls = _pulls(solution, room.near, count, changes, room)
+    n_met = _check_near(solution, held, folds, pulls, room, beyond, out)
+    few = room.few[: len(changes) * n_met].reshape(len(changes), n_met)
+    _select(changes, room.met, few)
+    pulls = _pulls(solution, solution.members, len(changes), few, room)
+    _check_members(solution, held, folds, few, pulls, room, out)
+    return count
+
+
+@njit(**LENT)
+def _find_near(
+    solution: Solution,
+    held: Held,
+    targets: Floats,
+    folds: Folds,
+    room: Screening,
+    out: LeftOut,
+) -> np.int64:
+    """Write what every fold would be without changes; return how many features may change."""
     for f in range(room.left.size):
         room.left[f], room.worst[f] = targets[held.words[f]], 0.0
         room.inverse[f] = 1.0 / folds.l1s[f]
-    largest = _fill_changes(solution, held, folds, changes, out)
-    count = _fill_near(solution, held, folds, largest, room)
-    _fill_pulls(solution, room.near, count, room)
-    _check_near(solution, held, count, room, out.residuals, beyond)
-    for f in range(out.met.size):
-        out.counts[f] = solution.members.size
-        out.met[f] = room.worst[f] <= 1.0 + MARGIN
-    _check_members(solution, held, folds, room, beyond, out)
-    return count
+    largest = _fill_changes(solution, held, folds, room.changes, out)
+    return _fill_near(solution, held, folds, largest, room)
+
+
+@njit(**LENT)
+def _select(changes: Floats, chosen: Ints, out: Floats) -> None:
+    """Write the columns that are chosen."""
+    for a in range(len(out)):
+        for i in range(out.shape[1]):
+            out[a, i] = changes[a, chosen[i]]
 
 
 @njit(**INLINED)
@@ -133,7 +158,7 @@ def _fill_changes(
         out.residuals[f] = correction * residual / (1.0 - correction * solution.leverage[f])
     for f in range(out.residuals.size):
         largest = max(largest, abs(out.residuals[f]))
-    for a in range(len(changes)):
+    for a in range(solution.members.size):
         along, turns, row = solution.along_l1[a], solution.turns[a], changes[a]
         for f in range(row.size):
             row[f] = (folds.l1s[f] - folds.l1) * along + out.residuals[f] * turns[f]
@@ -164,30 +189,67 @@ def _fill_near(
     return flagged(flags, room.near)
 
 
-@njit(**INLINED)
-def _fill_pulls(solution: Solution, features: Ints, count: int, room: Screening) -> None:
-    """Write what the changes of the weights do to the gradients of the first `count` features."""
-    n_active = solution.members.size
+@njit(**OPTIONS)
+def _pulls(
+    solution: Solution, features: Ints, count: int, changes: Floats, room: Screening
+) -> Floats:
+    """Return what changes of the weights do to the gradients of the first `count` features."""
+    n_active, n_folds = changes.shape
     products = room.products[: count * n_active].reshape(count, n_active)
-    for i in range(count):
-        for a in range(n_active):
-            products[i, a] = solution.rows[a, features[i]]
-    times(products, room.changes[:n_active], room.pulls[:count])
+    _gather(solution.rows, features, products)
+    pulls = room.pulls[: count * n_folds].reshape(count, n_folds)
+    times(products, changes, pulls)
+    return pulls
 
 
-@njit(**INLINED)
+@njit(**LENT)
+def _gather(rows: Floats, features: Ints, out: Floats) -> None:
+    """Write the columns of the features as rows."""
+    for i in range(len(out)):
+        for a in range(len(rows)):
+            out[i, a] = rows[a, features[i]]
+
+
+@njit(**LENT)
 def _check_near(
     solution: Solution,
     held: Held,
-    count: int,
+    folds: Folds,
+    pulls: Floats,
+    room: Screening,
+    beyond: Flags,
+    out: LeftOut,
+) -> np.int64:
+    """Hold features without a weight to their thresholds, and weights to their signs.
+
+    Writes and returns which folds, and how many, met both.
+    """
+    _check_gradients(solution, held, pulls, room, out.residuals, beyond)
+    for f in range(out.met.size):
+        out.counts[f] = solution.members.size
+        out.met[f] = room.worst[f] <= 1.0 + MARGIN
+    _check_signs(solution, held, folds, room, beyond, out)
+    n_met = np.int64(0)
+    for f in range(out.met.size):
+        if out.met[f]:
+            room.met[n_met] = f
+            n_met += 1
+    return n_met
+
+
+@njit(**INLINED)
+def _check_gradients(
+    solution: Solution,
+    held: Held,
+    pulls: Floats,
     room: Screening,
     residuals: Floats,
     beyond: Flags,
 ) -> None:
     """Raise each fold's worst gradient, in parts of its threshold; flag features beyond theirs."""
     worst, inverse = room.worst, room.inverse
-    for i in range(count):
-        j, pull, outside = room.near[i], room.pulls[i], 0
+    for i in range(len(pulls)):
+        j, pull, outside = room.near[i], pulls[i], 0
         start, row = solution.gradient[j], held.features[j]
         for f in range(worst.size):
             gradient = abs(start - residuals[f] * row[f] + pull[f]) * inverse[f]
@@ -197,7 +259,7 @@ def _check_near(
 
 
 @njit(**INLINED)
-def _check_members(
+def _check_signs(
     solution: Solution,
     held: Held,
     folds: Folds,
@@ -205,21 +267,39 @@ def _check_members(
     beyond: Flags,
     out: LeftOut,
 ) -> None:
-    """Hold the weights to their signs and conditions, and the held-out residuals to the weights."""
-    left, n_active = room.left, solution.members.size
-    _fill_pulls(solution, solution.members, n_active, room)
-    for a in range(n_active):
-        j, sign, base, turned = solution.members[a], solution.signs[a], solution.weights[a], 0
-        start, row, own = solution.gradient[j], held.features[j], solution.own[a]
-        pull, changes = room.pulls[a], room.changes[a]
+    """Hold the weights to their signs, and the held-out residuals to the weights."""
+    left = room.left
+    for a in range(solution.members.size):
+        sign, base, turned = solution.signs[a], solution.weights[a], 0
+        own, changes = solution.own[a], room.changes[a]
         for f in range(left.size):
             weight = base - changes[f]
-            off = start - out.residuals[f] * row[f] + pull[f] - folds.l2 * weight
             left[f] -= own[f] * weight
-            turned += weight * sign <= 0.0
-            met = abs(off * room.inverse[f] - sign) <= TOLERANCE
-            out.met[f] &= met & (weight * sign > 0.0)
-        beyond[j] = turned > 0
+            kept = weight * sign > 0.0
+            out.met[f] &= kept
+            turned += not kept
+        beyond[solution.members[a]] = turned > 0
     for f in range(left.size):
         off = abs(held.corrections[f] * left[f] - out.residuals[f])
         out.met[f] &= off <= TOLERANCE * (abs(out.residuals[f]) + folds.l1s[f])
+
+
+@njit(**LENT)
+def _check_members(
+    solution: Solution,
+    held: Held,
+    folds: Folds,
+    changes: Floats,
+    pulls: Floats,
+    room: Screening,
+    out: LeftOut,
+) -> None:
+    """Hold the weights of the folds that met all else to their own conditions."""
+    for a in range(len(changes)):
+        j, sign, base = solution.members[a], solution.signs[a], solution.weights[a]
+        start, row = solution.gradient[j], held.features[j]
+        for i in range(changes.shape[1]):
+            f = room.met[i]
+            left = start - out.residuals[f] * row[f] + pulls[a, i]
+            off = left - folds.l2 * (base - changes[a, i]) - folds.l1s[f] * sign
+            out.met[f] &= abs(off) <= TOLERANCE * folds.l1s[f]
