@@ -23,8 +23,8 @@ from hgcube.kernels.active_sets import (
     fill_gradient,
     new_active,
     new_work,
-    solve,
 )
+from hgcube.kernels.descent import solve
 from hgcube.kernels.one_out import Pivoting, leave_one_out, new_pivoting
 from hgcube.kernels.shared import NEVER, Results, Study, Target
 from hgcube.kernels.solution import describe
@@ -196,9 +196,9 @@ def _fit_together(
     )
     fill_gradient(problem, everything, room.start, count, room.work)
     l1, l2 = kept * study.candidates.l1[c], kept * study.candidates.l2[c]
-    folds = Folds(l1 * spreads[:n_folds], l1 * spreads[-1], l2)
+    folds = Folds(study.held, l1 * spreads[:n_folds], l1 * spreads[-1], l2)
     solution = describe(problem, study.held, room.start, count, room.work.gradient, l2)
-    leave_one_out(problem, solution, study.held, folds, room.pivoting, out)
+    leave_one_out(problem, solution, folds, room.pivoting, out)
 
 
 @njit(**MERGED)

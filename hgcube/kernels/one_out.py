@@ -20,7 +20,7 @@ from hgcube.kernels.active_sets import (
 )
 from hgcube.kernels.exchanges import Changes, Fold
 from hgcube.kernels.pivots import MOST_CHANGES, pivot
-from hgcube.kernels.solution import Held, Solution, times
+from hgcube.kernels.solution import Solution, times
 from hgcube.kernels.tableau import Columns, Tableau, add_columns, build, forget
 from hgcube.kernels.unchanged import Folds, LeftOut, Screening, fit_unchanged, new_screening
 
@@ -78,7 +78,7 @@ def new_pivoting(n_folds: int, n_features: int) -> Pivoting:
 
 @njit(**OPTIONS)
 def leave_one_out(
-    problem: Problem, solution: Solution, held: Held, folds: Folds, room: Pivoting, out: LeftOut
+    problem: Problem, solution: Solution, folds: Folds, room: Pivoting, out: LeftOut
 ) -> None:
     """Fit every fold, and check it.
 
@@ -86,30 +86,28 @@ def leave_one_out(
     ----------
     problem, solution
         All words, and their solution at `l1` and `l2` of `folds`.
-    held : Held
     folds : Folds
     room : Pivoting
     out : LeftOut
         Overwritten. Where a fold is not met its numbers mean nothing.
     """
-    n_near = fit_unchanged(solution, held, problem.target, folds, room.screening, room.beyond, out)
+    n_near = fit_unchanged(solution, problem.target, folds, room.screening, room.beyond, out)
     unmet = np.flatnonzero(~out.met)
     if unmet.size == 0:
         return
-    tableau = build(problem, solution, held, room.screening.near[:n_near], unmet)
+    tableau = build(problem, solution, folds.held, room.screening.near[:n_near], unmet)
     forget(room.columns)
     beyond = np.flatnonzero(room.beyond[tableau.features])
     add_columns(problem, tableau, folds.l2, beyond, room.columns)
     weights = np.empty((unmet.size, solution.members.size))
-    _change(problem, tableau, held, folds, unmet, weights, room, out)
-    _check(problem, tableau, held, folds, unmet, weights, room, out)
+    _change(problem, tableau, folds, unmet, weights, room, out)
+    _check(problem, tableau, folds, unmet, weights, room, out)
 
 
 @njit(**LENT)
 def _change(
     problem: Problem,
     tableau: Tableau,
-    held: Held,
     folds: Folds,
     unmet: Ints,
     weights: Floats,
@@ -120,7 +118,7 @@ def _change(
     values = room.values[: tableau.features.size]
     for i in range(unmet.size):
         f = unmet[i]
-        fold = Fold(f, held.corrections[f], folds.l1s[f] - folds.l1, folds.l1s[f], folds.l2)
+        fold = Fold(f, folds.held.corrections[f], folds.l1s[f] - folds.l1, folds.l1s[f], folds.l2)
         g, count = pivot(problem, tableau, fold, room.columns, room.changes, values)
         out.residuals[f], out.met[f] = g, count >= 0
         for a in range(weights.shape[1]):
@@ -149,7 +147,6 @@ def _note(
 def _check(
     problem: Problem,
     tableau: Tableau,
-    held: Held,
     folds: Folds,
     unmet: Ints,
     weights: Floats,
@@ -169,13 +166,12 @@ def _check(
         for e in range(entered.counts[i]):
             everything[i, column[entered.features[i, e]]] = entered.weights[i, e]
     times(everything, problem.gram[union], fitted)
-    _check_each(problem, held, folds, unmet, union, everything, fitted, out)
+    _check_each(problem, folds, unmet, union, everything, fitted, out)
 
 
 @njit(**LENT)
 def _check_each(
     problem: Problem,
-    held: Held,
     folds: Folds,
     unmet: Ints,
     union: Ints,
@@ -188,14 +184,14 @@ def _check_each(
     for i in range(unmet.size):
         f, left, weights = unmet[i], fitted[i], everything[i]
         if out.met[f]:
-            row, g, own = problem.features[held.words[f]], out.residuals[f], 0.0
+            row, g, own = problem.features[folds.held.words[f]], out.residuals[f], 0.0
             for m in range(left.size):
                 left[m] = products[m] - g * row[m] - left[m]
             out.counts[f], met = _met(left, union, weights, folds.l1s[f], folds.l2)
             # The held-out residual itself must be that of these weights.
             for a in range(union.size):
                 own += row[union[a]] * weights[a]
-            off = abs(held.corrections[f] * (problem.target[held.words[f]] - own) - g)
+            off = abs(folds.held.corrections[f] * (problem.target[folds.held.words[f]] - own) - g)
             out.met[f] = met and off <= TOLERANCE * (abs(g) + folds.l1s[f])
 
 

@@ -12,8 +12,8 @@ from hgcube.kernels.active_sets import (
     Subset,
     new_active,
     new_work,
-    solve,
 )
+from hgcube.kernels.descent import solve
 from hgcube.kernels.shared import Candidates, Results
 
 

@@ -34,7 +34,7 @@ class Tableau(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Columns of the tableau made so far: slot (candidate,) or -1, columns by slot, their number."""
+    """Columns of the tableau so far: slot (candidate,) or -1, columns by slot, their number."""
 
     slot: Ints
     values: Floats
@@ -123,13 +123,8 @@ def add_columns(
 
     Each is the candidate's row of the inverse if it is active, else its Schur complement.
     """
-    count = np.int64(0)
     new = np.empty(wanted.size, np.int64)
-    for candidate in wanted:
-        if columns.slot[candidate] < 0:
-            columns.slot[candidate] = columns.made[0] + count
-            new[count] = candidate
-            count += 1
+    count = _claim(wanted, columns, new)
     if count == 0:
         return
     solution, first = tableau.solution, columns.made[0]
@@ -149,6 +144,18 @@ def add_columns(
         column = columns.values[first + i, : tableau.features.size]
         _fill_column(problem, tableau, l2, new[i], moved[i], fitted[i], column)
     columns.made[0] += count
+
+
+@njit(**LENT)
+def _claim(wanted: Ints, columns: Columns, new: Ints) -> np.int64:
+    """Give slots to the candidates without one, and write which these are."""
+    count = np.int64(0)
+    for candidate in wanted:
+        if columns.slot[candidate] < 0:
+            columns.slot[candidate] = columns.made[0] + count
+            new[count] = candidate
+            count += 1
+    return count
 
 
 @njit(**LENT)

@@ -28,8 +28,9 @@ from hgcube.kernels.solution import Held, Solution, times
 
 
 class Folds(NamedTuple):
-    """Thresholds of the folds (fold,), and the l1 and l2 of all words' solution."""
+    """Words left out, thresholds of their folds (fold,), and l1 and l2 of all words' solution."""
 
+    held: Held
     l1s: Floats
     l1: float
     l2: float
@@ -85,7 +86,6 @@ def new_screening(n_folds: int, n_features: int) -> Screening:
 @njit(**OPTIONS)
 def fit_unchanged(
     solution: Solution,
-    held: Held,
     targets: Floats,
     folds: Folds,
     room: Screening,
@@ -96,7 +96,7 @@ def fit_unchanged(
 
     Parameters
     ----------
-    solution, held, folds, room
+    solution, folds, room
         See there.
     targets : (word,) float64
     beyond : (feature,) bool
@@ -110,21 +110,20 @@ def fit_unchanged(
         Features in ``room.near``, which have no weight and may be at their threshold in some fold.
     """
     changes = room.changes[: solution.members.size]
-    count = _find_near(solution, held, targets, folds, room, out)
+    count = _find_near(solution, targets, folds, room, out)
     beyond[:] = False
     pulls = _pulls(solution, room.near, count, changes, room)
-    n_met = _check_near(solution, held, folds, pulls, room, beyond, out)
+    n_met = _check_near(solution, folds, pulls, room, beyond, out)
     few = room.few[: len(changes) * n_met].reshape(len(changes), n_met)
     _select(changes, room.met, few)
     pulls = _pulls(solution, solution.members, len(changes), few, room)
-    _check_members(solution, held, folds, few, pulls, room, out)
+    _check_members(solution, folds, few, pulls, room, out)
     return count
 
 
 @njit(**LENT)
 def _find_near(
     solution: Solution,
-    held: Held,
     targets: Floats,
     folds: Folds,
     room: Screening,
@@ -132,10 +131,10 @@ def _find_near(
 ) -> np.int64:
     """Write what every fold would be without changes; return how many features may change."""
     for f in range(room.left.size):
-        room.left[f], room.worst[f] = targets[held.words[f]], 0.0
+        room.left[f], room.worst[f] = targets[folds.held.words[f]], 0.0
         room.inverse[f] = 1.0 / folds.l1s[f]
-    largest = _fill_changes(solution, held, folds, room.changes, out)
-    return _fill_near(solution, held, folds, largest, room)
+    largest = _fill_changes(solution, folds, room.changes, out)
+    return _fill_near(solution, folds, largest, room)
 
 
 @njit(**LENT)
@@ -147,13 +146,11 @@ def _select(changes: Floats, chosen: Ints, out: Floats) -> None:
 
 
 @njit(**INLINED)
-def _fill_changes(
-    solution: Solution, held: Held, folds: Folds, changes: Floats, out: LeftOut
-) -> float:
+def _fill_changes(solution: Solution, folds: Folds, changes: Floats, out: LeftOut) -> float:
     """Write held-out residuals, and by how much weights fall; return the largest residual."""
     largest = 0.0
     for f in range(out.residuals.size):
-        shift, correction = folds.l1s[f] - folds.l1, held.corrections[f]
+        shift, correction = folds.l1s[f] - folds.l1, folds.held.corrections[f]
         residual = solution.residual[f] + shift * solution.tilt[f]
         out.residuals[f] = correction * residual / (1.0 - correction * solution.leverage[f])
     for f in range(out.residuals.size):
@@ -166,15 +163,13 @@ def _fill_changes(
 
 
 @njit(**INLINED)
-def _fill_near(
-    solution: Solution, held: Held, folds: Folds, largest: float, room: Screening
-) -> np.int64:
+def _fill_near(solution: Solution, folds: Folds, largest: float, room: Screening) -> np.int64:
     """Find the features without a weight that may be at their threshold in some fold."""
     gradient, bounds, flags, least = solution.gradient, room.bounds, room.flags, np.inf
     for f in range(folds.l1s.size):
         least = min(least, folds.l1s[f])
     for m in range(gradient.size):
-        bounds[m] = abs(gradient[m]) + largest * held.reach[m]
+        bounds[m] = abs(gradient[m]) + largest * folds.held.reach[m]
     for a in range(solution.members.size):
         most, changes, row = 0.0, room.changes[a], solution.rows[a]
         for f in range(changes.size):
@@ -213,7 +208,6 @@ def _gather(rows: Floats, features: Ints, out: Floats) -> None:
 @njit(**LENT)
 def _check_near(
     solution: Solution,
-    held: Held,
     folds: Folds,
     pulls: Floats,
     room: Screening,
@@ -224,11 +218,11 @@ def _check_near(
 
     Writes and returns which folds, and how many, met both.
     """
-    _check_gradients(solution, held, pulls, room, out.residuals, beyond)
+    _check_gradients(solution, folds, pulls, room, out.residuals, beyond)
     for f in range(out.met.size):
         out.counts[f] = solution.members.size
         out.met[f] = room.worst[f] <= 1.0 + MARGIN
-    _check_signs(solution, held, folds, room, beyond, out)
+    _check_signs(solution, folds, room, beyond, out)
     n_met = np.int64(0)
     for f in range(out.met.size):
         if out.met[f]:
@@ -240,7 +234,7 @@ def _check_near(
 @njit(**INLINED)
 def _check_gradients(
     solution: Solution,
-    held: Held,
+    folds: Folds,
     pulls: Floats,
     room: Screening,
     residuals: Floats,
@@ -250,7 +244,7 @@ def _check_gradients(
     worst, inverse = room.worst, room.inverse
     for i in range(len(pulls)):
         j, pull, outside = room.near[i], pulls[i], 0
-        start, row = solution.gradient[j], held.features[j]
+        start, row = solution.gradient[j], folds.held.features[j]
         for f in range(worst.size):
             gradient = abs(start - residuals[f] * row[f] + pull[f]) * inverse[f]
             worst[f] = gradient if gradient > worst[f] else worst[f]
@@ -261,7 +255,6 @@ def _check_gradients(
 @njit(**INLINED)
 def _check_signs(
     solution: Solution,
-    held: Held,
     folds: Folds,
     room: Screening,
     beyond: Flags,
@@ -280,14 +273,13 @@ def _check_signs(
             turned += not kept
         beyond[solution.members[a]] = turned > 0
     for f in range(left.size):
-        off = abs(held.corrections[f] * left[f] - out.residuals[f])
+        off = abs(folds.held.corrections[f] * left[f] - out.residuals[f])
         out.met[f] &= off <= TOLERANCE * (abs(out.residuals[f]) + folds.l1s[f])
 
 
 @njit(**LENT)
 def _check_members(
     solution: Solution,
-    held: Held,
     folds: Folds,
     changes: Floats,
     pulls: Floats,
@@ -297,7 +289,7 @@ def _check_members(
     """Hold the weights of the folds that met all else to their own conditions."""
     for a in range(len(changes)):
         j, sign, base = solution.members[a], solution.signs[a], solution.weights[a]
-        start, row = solution.gradient[j], held.features[j]
+        start, row = solution.gradient[j], folds.held.features[j]
         for i in range(changes.shape[1]):
             f = room.met[i]
             left = start - out.residuals[f] * row[f] + pulls[a, i]
