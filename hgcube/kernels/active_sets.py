@@ -30,8 +30,6 @@ TOLERANCE = 1e-9
 # Features enter above their threshold by more than rounding.
 MARGIN = 1e-11
 _STEPS = 50
-_ROUNDS = 100
-_SWEEPS = 50
 
 OPTIONS: dict[str, Any] = {
     # Sums may be reordered; infinities and NaN keep their meaning.
@@ -174,7 +172,8 @@ def solve_system(system: Floats, count: int, right: Floats) -> bool:
 
 
 @njit(**INLINED)
-def _times_inverse(subset: Subset, values: Floats, out: Floats) -> None:
+def times_inverse(subset: Subset, values: Floats, out: Floats) -> None:
+    """Write the inverse residual maker of the removed words times values of these."""
     for i in range(subset.removed.size):
         total = 0.0
         for j in range(subset.removed.size):
@@ -224,7 +223,7 @@ def fill_gradient(problem: Problem, subset: Subset, active: Active, count: int, 
         for a in range(count):
             total -= row[active.members[a]] * active.weights[a]
         work.residuals[i] = total
-    _times_inverse(subset, work.residuals, work.held_out)
+    times_inverse(subset, work.residuals, work.held_out)
     gradient = work.gradient
     for m in range(gradient.size):
         gradient[m] = problem.products[m]
@@ -292,7 +291,7 @@ def _flag_above(values: Floats, scale: Floats, limit: float, flags: Flags) -> np
 
 
 @njit(**LENT)
-def _newton(
+def newton(
     problem: Problem, subset: Subset, l1: float, l2: float, active: Active, count: int, work: Work
 ) -> tuple[int, bool]:
     """Step from the members and signs in `active`; return how many are left and if all is met."""
@@ -307,120 +306,3 @@ def _newton(
             return count, worst <= TOLERANCE
         count = taken
     return count, False
-
-
-@njit(**LENT)
-def _descend(
-    problem: Problem, subset: Subset, l1: float, l2: float, weights: Floats, work: Work
-) -> None:
-    """Lower the objective by sweeps of coordinate descent over all features."""
-    for _ in range(_SWEEPS):
-        for m in range(weights.size):
-            curvature = problem.gram[m, m]
-            for i in range(subset.removed.size):
-                work.residuals[i] = problem.features[subset.removed[i], m]
-            _times_inverse(subset, work.residuals, work.held_out)
-            for i in range(subset.removed.size):
-                curvature -= work.residuals[i] * work.held_out[i]
-            pull = work.gradient[m] + curvature * weights[m]
-            size = abs(pull) - l1 * subset.scale[m]
-            bottom = curvature + l2 * subset.scale[m] ** 2
-            new = np.sign(pull) * size / bottom if size > 0.0 and bottom > 0.0 else 0.0
-            if new != weights[m]:
-                _step_one(problem, subset, m, new - weights[m], work)
-                weights[m] = new
-
-
-@njit(**INLINED)
-def _step_one(problem: Problem, subset: Subset, feature: int, change: float, work: Work) -> None:
-    """Follow the change of one weight in the gradient; its row of C X is in ``work.held_out``."""
-    gradient, row = work.gradient, problem.gram[feature]
-    for m in range(gradient.size):
-        gradient[m] -= change * row[m]
-    for i in range(subset.removed.size):
-        left, factor = problem.features[subset.removed[i]], change * work.held_out[i]
-        for m in range(gradient.size):
-            gradient[m] += factor * left[m]
-
-
-@njit(**LENT)
-def _support(weights: Floats, active: Active) -> np.int64:
-    count = np.int64(0)
-    for m in range(weights.size):
-        if weights[m] != 0.0:
-            active.members[count], active.weights[count] = m, weights[m]
-            active.signs[count] = np.sign(weights[m])
-            count += 1
-    return count
-
-
-@njit(**LENT)
-def violation(
-    subset: Subset, l1: float, l2: float, active: Active, count: int, gradient: Floats
-) -> float:
-    """Return the worst violation of an optimality condition, over all features, in parts of l1."""
-    worst = 0.0
-    for a in range(count):
-        j, scale = active.members[a], subset.scale[active.members[a]]
-        sign = np.sign(active.weights[a])
-        off = gradient[j] - l2 * scale**2 * active.weights[a] - l1 * scale * sign
-        worst = max(worst, abs(off) / scale)
-        gradient[j] = 0.0
-    for m in range(gradient.size):
-        worst = max(worst, abs(gradient[m]) / subset.scale[m] - l1)
-    return worst / l1
-
-
-@njit(**OPTIONS)
-def _by_descent(
-    problem: Problem, subset: Subset, l1: float, l2: float, active: Active, work: Work
-) -> tuple[int, bool]:
-    """Where Newton steps fail: coordinate descent, with a Newton step from every few sweeps."""
-    weights = np.zeros(problem.products.size)
-    for _ in range(_ROUNDS):
-        count = _support(weights, active)
-        fill_gradient(problem, subset, active, count, work)
-        _descend(problem, subset, l1, l2, weights, work)
-        count = _support(weights, active)
-        fill_gradient(problem, subset, active, count, work)
-        if violation(subset, l1, l2, active, count, work.gradient) <= TOLERANCE:
-            return count, True
-        count, met = _newton(problem, subset, l1, l2, active, count, work)
-        if met:
-            return count, True
-    count = _support(weights, active)
-    fill_gradient(problem, subset, active, count, work)
-    return count, False
-
-
-@njit(**OPTIONS)
-def solve(
-    problem: Problem, subset: Subset, l1: float, l2: float, active: Active, count: int, work: Work
-) -> tuple[int, bool]:
-    """Fit the words that `subset` keeps.
-
-    Minimises half the squared error plus ``l1 scale |w| + l2/2 (scale w)^2``, summed over the
-    features.
-
-    Parameters
-    ----------
-    problem, subset
-        See there. A scale of 1e150 keeps a feature out.
-    l1, l2 : float
-        Above 0, and at least 0.
-    active : Active
-        Members and signs to start from, `count` of them; overwritten by the solution.
-    work : Work
-        Afterwards ``held_out`` has the held-out residuals of the removed words.
-
-    Returns
-    -------
-    count : int
-        Features with a weight.
-    met : bool
-        Whether every feature meets its optimality condition to `TOLERANCE`.
-    """
-    count, met = _newton(problem, subset, l1, l2, active, count, work)
-    if not met:
-        count, met = _by_descent(problem, subset, l1, l2, active, work)
-    return count, met

@@ -21,7 +21,12 @@ from types import ModuleType
 _LOG = logging.getLogger("hgcube")
 
 # Module of compiled kernels -> the module with an `example` that runs all of them.
-_EXAMPLES = {"lanes": "filters", "hilbert": "filters", "leaving_out": "elastic_net"}
+_EXAMPLES = {
+    "lanes": "filters",
+    "hilbert": "filters",
+    "leaving_out": "elastic_net",
+    "own_grams": "elastic_net",
+}
 _COMPILING = "HGCUBE_COMPILING"
 _STAMP = "hgcube-kernels.stamp"
 

@@ -29,7 +29,7 @@ from hgcube.kernels.designs import (
     splits,
     z_scored,
 )
-from hgcube.kernels.subsets import inverse_makers, spreads, word_sets
+from hgcube.kernels.subsets import WordSets, inverse_makers, spreads, word_sets
 
 
 def prepare(design: Design) -> Fitter:
@@ -52,7 +52,8 @@ def prepare(design: Design) -> Fitter:
 
 def warm_up() -> None:
     """Compile the engine, if this machine has not."""
-    announced("leaving_out")
+    for name in ("leaving_out", "own_grams"):
+        announced(name)
 
 
 def example() -> None:
@@ -80,31 +81,46 @@ def _study(design: Design) -> Any:
     inverse, scale = inverse_makers(sets, design.unpenalized), spreads(sets, centred)
     if inverse is None or scale is None:
         return None
-    engine = announced("leaving_out")
+    from hgcube.kernels import shared
+
     projector = np.linalg.pinv(design.unpenalized)
     features = np.ascontiguousarray(centred - design.unpenalized @ (projector @ centred))
     by_fold = design.standardize == "fold"
     constant = np.ptp(centred, axis=0) == 0
-    return engine.Study(
-        engine.Words(
+    together = not by_fold and leaves_one_out(design.testing, design.training)
+    return shared.Study(
+        shared.Words(
             features.T @ features,
             features,
             centred,
             np.array(design.unpenalized, order="C"),
             np.ascontiguousarray(projector),
         ),
-        engine.Sets(sets.removed, inverse, sets.credit, sets.tested, len(sets.folds)),
-        engine.Candidates(alpha * l1_ratio, alpha * (1 - l1_ratio), _starts(l1_ratio)),
-        engine.Scaling(
+        shared.Sets(sets.removed, inverse, sets.credit, sets.tested, len(sets.folds)),
+        shared.Candidates(alpha * l1_ratio, alpha * (1 - l1_ratio), _starts(l1_ratio)),
+        shared.Scaling(
             design.standardize is not False,
             by_fold,
-            np.where(constant, engine.NEVER, 1.0),
-            np.where(scale > 0, scale, engine.NEVER),
-            1 / np.where(scale > 0, scale, engine.NEVER) if by_fold else 1.0 * ~constant[None],
-            not by_fold and leaves_one_out(design.testing, design.training),
+            np.where(constant, shared.NEVER, 1.0),
+            np.where(scale > 0, scale, shared.NEVER),
+            1 / np.where(scale > 0, scale, shared.NEVER) if by_fold else 1.0 * ~constant[None],
+            together,
         ),
+        _held(sets, inverse, features, together),
         len(design.features[0]) if design.max_active is None else design.max_active,
     )
+
+
+def _held(sets: WordSets, inverse: Array, features: Array, together: bool) -> Any:
+    """Return the words that folds leave out one by one; none if folds are not fitted together."""
+    from hgcube.kernels.solution import Held
+
+    n_folds = len(sets.folds) if together else 0
+    words = np.ascontiguousarray(sets.removed[:n_folds, 0])
+    held = np.ascontiguousarray(features[words].T)
+    reach = np.abs(held).max(axis=1, initial=0.0)
+    corrections = np.ascontiguousarray(inverse[:n_folds, 0, 0])
+    return Held(words, corrections, held, reach, (float(reach.min()), float(reach.max())))
 
 
 def _starts(l1_ratio: Array) -> Mask:
@@ -115,8 +131,9 @@ def _together(design: Design, study: Any, targets: Array) -> Path:
     """Fit all folds from all words' Gram matrix."""
     alpha, l1_ratio = elastic_candidates(design)
     n_targets, n_tested = targets.shape[1], study.sets.n_folds
-    engine = announced("leaving_out")
-    out = engine.Results(
+    from hgcube.kernels.shared import Results
+
+    out = Results(
         added=np.zeros((n_targets, len(alpha), len(targets))),
         n_nonzero=np.zeros((n_targets, len(alpha), n_tested)),
         l1_max=np.zeros((n_targets, n_tested)),
@@ -124,7 +141,7 @@ def _together(design: Design, study: Any, targets: Array) -> Path:
         not_converged=np.zeros(n_targets, dtype=np.int64),
     )
     # A copy: what another process sent is read-only, for which all would be compiled again.
-    engine.paths(study, np.array(targets.T, order="C"), out)
+    announced("leaving_out").paths(study, np.array(targets.T, order="C"), out)
     tested: Mask = np.asarray(design.testing.any(axis=1))
     return Path(
         alpha=np.repeat(alpha[:, None], len(tested), axis=1),
@@ -186,26 +203,27 @@ def _spread(training: Array) -> Array:
 
 def _one(design: Design, part: Split, targets: Array) -> Any:
     """Return the engine's results of one split, the targets last."""
-    engine = announced("leaving_out")
+    from hgcube.kernels.shared import NEVER, Candidates, Results
+
     alpha, l1_ratio = elastic_candidates(design)
     training, n_targets = targets[part.train], targets.shape[1]
     spread, n_words = _spread(training), len(part.train)
     varies = spread > ROUNDING * np.abs(training).max(axis=0)
-    spread = np.where(varies, spread if design.standardize else 1.0, engine.NEVER)
+    spread = np.where(varies, spread if design.standardize else 1.0, NEVER)
     residuals = training - product(part.unpenalized, product(part.projector, training))
     products = np.ascontiguousarray(product(part.features.T, residuals).T)
     largest = np.abs(products).max(axis=1, initial=0.0)
-    out = engine.Results(
+    out = Results(
         added=np.zeros((n_targets, len(alpha), len(part.test))),
         n_nonzero=np.zeros((n_targets, len(alpha))),
         l1_max=largest / (n_words * spread) * (1 + ROUNDING),
         errors=np.zeros((0, 0)),
         not_converged=np.zeros(n_targets, dtype=np.int64),
     )
-    candidates = engine.Candidates(
+    candidates = Candidates(
         n_words * alpha * l1_ratio, n_words * alpha * (1 - l1_ratio), _starts(l1_ratio)
     )
     gram = np.ascontiguousarray(part.features.T @ part.features)
     test = np.ascontiguousarray(part.test_features)
-    engine.directly(gram, products, spread, candidates, test, out)
+    announced("own_grams").directly(gram, products, spread, candidates, test, out)
     return out._replace(added=np.moveaxis(out.added, 0, -1), n_nonzero=out.n_nonzero.T)

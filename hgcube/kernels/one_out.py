@@ -1,4 +1,4 @@
-"""All folds of one target by pivots, and the check of each (compiled)."""
+"""All folds of one target that leave out one word each, and the check of each (compiled)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from hgcube.kernels.active_sets import (
     Floats,
     Ints,
     Problem,
-    flagged,
     new_flags,
 )
-from hgcube.kernels.pivots import MOST_CHANGES, Changes, Fold, pivot
-from hgcube.kernels.tableau import Columns, Tableau, add_columns
-from hgcube.kernels.walking import walk
+from hgcube.kernels.exchanges import Changes, Fold
+from hgcube.kernels.pivots import MOST_CHANGES, pivot
+from hgcube.kernels.solution import Solution, times
+from hgcube.kernels.tableau import Columns, Tableau, add_columns, build, forget
+from hgcube.kernels.unchanged import Folds, LeftOut, Screening, fit_unchanged, new_screening
 
 
 class Entered(NamedTuple):
@@ -32,22 +33,114 @@ class Entered(NamedTuple):
     counts: Ints
 
 
-class Folds(NamedTuple):
-    """Words left out one by one, their corrections and thresholds; l1 and l2 of the tableau."""
+class Pivoting(NamedTuple):
+    """Room for `leave_one_out`."""
 
-    words: Ints
-    corrections: Floats
-    l1s: Floats
-    l1: float
-    l2: float
+    columns: Columns
+    changes: Changes
+    entered: Entered
+    values: Floats
+    beyond: Flags
+    screening: Screening
 
 
-class LeftOut(NamedTuple):
-    """Per fold: held-out residual, features with a weight, and whether all conditions are met."""
+@njit(**OPTIONS)
+def new_pivoting(n_folds: int, n_features: int) -> Pivoting:
+    """Return room for `leave_one_out`."""
+    most = MOST_CHANGES
+    return Pivoting(
+        Columns(
+            np.empty(n_features, np.int64),
+            np.empty((n_features, n_features)),
+            np.zeros(1, np.int64),
+        ),
+        Changes(
+            np.empty(most, np.int64),
+            np.empty(most),
+            np.empty(most),
+            np.empty(most),
+            np.zeros(most, np.bool_),
+            np.empty(most),
+            np.empty((most, most)),
+            np.empty(most),
+            new_flags(n_features),
+        ),
+        Entered(
+            np.empty((n_folds, most), np.int64),
+            np.empty((n_folds, most)),
+            np.zeros(n_folds, np.int64),
+        ),
+        np.empty(n_features),
+        new_flags(n_features),
+        new_screening(n_folds, n_features),
+    )
 
-    residuals: Floats
-    counts: Ints
-    met: Flags
+
+@njit(**OPTIONS)
+def leave_one_out(
+    problem: Problem, solution: Solution, folds: Folds, room: Pivoting, out: LeftOut
+) -> None:
+    """Fit every fold, and check it.
+
+    Parameters
+    ----------
+    problem, solution
+        All words, and their solution at `l1` and `l2` of `folds`.
+    folds : Folds
+    room : Pivoting
+    out : LeftOut
+        Overwritten. Where a fold is not met its numbers mean nothing.
+    """
+    n_near = fit_unchanged(solution, problem.target, folds, room.screening, room.beyond, out)
+    unmet = np.flatnonzero(~out.met)
+    if unmet.size == 0:
+        return
+    tableau = build(problem, solution, folds.held, room.screening.near[:n_near], unmet)
+    forget(room.columns)
+    beyond = np.flatnonzero(room.beyond[tableau.features])
+    add_columns(problem, tableau, folds.l2, beyond, room.columns)
+    weights = np.empty((unmet.size, solution.members.size))
+    _change(problem, tableau, folds, unmet, weights, room, out)
+    _check(problem, tableau, folds, unmet, weights, room, out)
+
+
+@njit(**LENT)
+def _change(
+    problem: Problem,
+    tableau: Tableau,
+    folds: Folds,
+    unmet: Ints,
+    weights: Floats,
+    room: Pivoting,
+    out: LeftOut,
+) -> None:
+    """Find what changes in each unmet fold, and its weights."""
+    values = room.values[: tableau.features.size]
+    for i in range(unmet.size):
+        f = unmet[i]
+        fold = Fold(f, folds.held.corrections[f], folds.l1s[f] - folds.l1, folds.l1s[f], folds.l2)
+        g, count = pivot(problem, tableau, fold, room.columns, room.changes, values)
+        out.residuals[f], out.met[f] = g, count >= 0
+        for a in range(weights.shape[1]):
+            weights[i, a] = values[a]
+        _note(tableau, room.changes, count, weights[i], i, room.entered)
+
+
+@njit(**INLINED)
+def _note(
+    tableau: Tableau, changes: Changes, count: int, weights: Floats, line: int, entered: Entered
+) -> None:
+    """Keep a fold's weights that are not in the tableau, or have the other sign there."""
+    n_entered = 0
+    for i in range(count):
+        candidate = changes.candidates[i]
+        if candidate >= weights.size:
+            entered.features[line, n_entered] = tableau.features[candidate]
+            entered.weights[line, n_entered] = changes.moves[i]
+            n_entered += 1
+        elif changes.turned[i]:
+            weights[candidate] = changes.weights[i]
+    entered.counts[line] = n_entered
 
 
 @njit(**OPTIONS)
@@ -55,64 +148,63 @@ def _check(
     problem: Problem,
     tableau: Tableau,
     folds: Folds,
+    unmet: Ints,
     weights: Floats,
     room: Pivoting,
     out: LeftOut,
 ) -> None:
-    """Count each fold's weights, and hold them to the conditions of all features.
+    """Count weights of the folds that changed, and hold them to the conditions of all features.
 
     Nothing but the weights and residuals is taken from the tableau.
     """
-    (n_folds, n_active), entered, fitted = weights.shape, room.entered, room.fitted
-    union, column = _union(problem.products.size, tableau.members, entered)
-    everything, rows = (
-        np.zeros((n_folds, union.size)),
-        np.empty((union.size, problem.products.size)),
-    )
-    for a in range(union.size):
-        rows[a] = problem.gram[union[a]]
-    for f in range(n_folds):
-        everything[f, :n_active] = weights[f]
-        for i in range(entered.counts[f]):
-            everything[f, column[entered.features[f, i]]] = entered.weights[f, i]
-    np.dot(everything, rows, out=fitted)
-    _check_each(problem, folds, union, everything, fitted, room.values, out)
+    (n_unmet, n_active), entered = weights.shape, room.entered
+    union, column = _union(problem.products.size, tableau.solution.members, entered, n_unmet)
+    everything = np.zeros((n_unmet, union.size))
+    fitted = np.empty((n_unmet, problem.products.size))
+    for i in range(n_unmet):
+        everything[i, :n_active] = weights[i]
+        for e in range(entered.counts[i]):
+            everything[i, column[entered.features[i, e]]] = entered.weights[i, e]
+    times(everything, problem.gram[union], fitted)
+    _check_each(problem, folds, unmet, union, everything, fitted, out)
 
 
 @njit(**LENT)
 def _check_each(
     problem: Problem,
     folds: Folds,
+    unmet: Ints,
     union: Ints,
     everything: Floats,
     fitted: Floats,
-    left: Floats,
     out: LeftOut,
 ) -> None:
-    """Do so fold by fold, with the fitted part of the gradient; `left` is room."""
-    for f in range(folds.words.size):
+    """Check fold by fold; `fitted`, their parts of the gradient, is used up."""
+    products = problem.products
+    for i in range(unmet.size):
+        f, left, weights = unmet[i], fitted[i], everything[i]
         if out.met[f]:
-            row, g = problem.features[folds.words[f]], out.residuals[f]
+            row, g, own = problem.features[folds.held.words[f]], out.residuals[f], 0.0
             for m in range(left.size):
-                left[m] = problem.products[m] - g * row[m] - fitted[f, m]
-            out.counts[f], met = _met(left, union, everything[f], folds.l1s[f], folds.l2)
+                left[m] = products[m] - g * row[m] - left[m]
+            out.counts[f], met = _met(left, union, weights, folds.l1s[f], folds.l2)
             # The held-out residual itself must be that of these weights.
-            own = problem.target[folds.words[f]]
             for a in range(union.size):
-                own -= row[union[a]] * everything[f, a]
-            off = abs(folds.corrections[f] * own - g)
+                own += row[union[a]] * weights[a]
+            off = abs(folds.held.corrections[f] * (problem.target[folds.held.words[f]] - own) - g)
             out.met[f] = met and off <= TOLERANCE * (abs(g) + folds.l1s[f])
 
 
 @njit(**OPTIONS)
-def _union(n_features: int, members: Ints, entered: Entered) -> tuple[Ints, Ints]:
-    """Return the features with a weight in any fold, and the place of each."""
+def _union(n_features: int, members: Ints, entered: Entered, n_unmet: int) -> tuple[Ints, Ints]:
+    """Return the features with a weight in any unmet fold, and the place of each."""
     column, union, count = np.full(n_features, -1, np.int64), np.empty(n_features, np.int64), 0
     for j in members:
         union[count], column[j] = j, count
         count += 1
-    for f in range(entered.counts.size):
-        for j in entered.features[f, : entered.counts[f]]:
+    for i in range(n_unmet):
+        for e in range(entered.counts[i]):
+            j = entered.features[i, e]
             if column[j] < 0:
                 union[count], column[j] = j, count
                 count += 1
@@ -134,132 +226,3 @@ def _met(left: Floats, union: Ints, weights: Floats, l1: float, l2: float) -> tu
     for m in range(left.size):
         beyond += abs(left[m]) > limit
     return count, beyond == 0
-
-
-class Pivoting(NamedTuple):
-    """Room for `leave_one_out`; weights of the tableau's own features come with each call."""
-
-    columns: Columns
-    changes: Changes
-    entered: Entered
-    values: Floats
-    fitted: Floats
-
-
-@njit(**OPTIONS)
-def new_pivoting(n_folds: int, n_features: int) -> Pivoting:
-    """Return room for `leave_one_out`."""
-    most = MOST_CHANGES
-    return Pivoting(
-        Columns(
-            np.empty(n_features, np.int64),
-            np.empty((n_features, n_features)),
-            np.zeros(1, np.int64),
-        ),
-        Changes(
-            np.empty(most, np.int64),
-            np.empty(most),
-            np.empty(most),
-            np.empty(most),
-            np.zeros(most, np.bool_),
-            np.empty(most),
-            np.empty((most, most)),
-            new_flags(n_features),
-        ),
-        Entered(
-            np.empty((n_folds, most), np.int64),
-            np.empty((n_folds, most)),
-            np.zeros(n_folds, np.int64),
-        ),
-        np.empty(n_features),
-        np.empty((n_folds, n_features)),
-    )
-
-
-@njit(**LENT)
-def _residuals_alone(tableau: Tableau, folds: Folds, beyond: Flags, out: LeftOut) -> None:
-    """Take every fold to have all words' active features; met where that goes beyond no bound.
-
-    Features beyond theirs in any fold are flagged.
-    """
-    values, along, lower, upper = tableau.values, tableau.along_l1, tableau.lower, tableau.upper
-    for f in range(folds.words.size):
-        word, correction, l1 = folds.words[f], folds.corrections[f], folds.l1s[f]
-        shift, direction, outside = l1 - folds.l1, tableau.directions[word], 0
-        residual = tableau.residual[word] + shift * tableau.tilt[word]
-        g = correction * residual / (1.0 - correction * tableau.leverage[word])
-        for m in range(values.size):
-            value = values[m] - shift * along[m] - g * direction[m]
-            outside += (value > l1 * upper[m]) | (value < l1 * lower[m])
-        out.residuals[f], out.met[f] = g, outside == 0
-        for m in range(values.size if outside else 0):
-            value = values[m] - shift * along[m] - g * direction[m]
-            beyond[m] |= (value > l1 * upper[m]) | (value < l1 * lower[m])
-
-
-@njit(**OPTIONS)
-def _numbers(flags: Flags) -> Ints:
-    numbers = np.empty(flags.size, np.int64)
-    return numbers[: flagged(flags, numbers)]
-
-
-@njit(**OPTIONS)
-def leave_one_out(
-    problem: Problem, tableau: Tableau, folds: Folds, room: Pivoting, out: LeftOut
-) -> None:
-    """Fit every fold, and check it.
-
-    Parameters
-    ----------
-    problem, tableau
-        All words, and their solution at `l1` and `l2` of `folds`.
-    folds : Folds
-    room : Pivoting
-    out : LeftOut
-        Overwritten. Where a fold is not met its numbers mean nothing.
-    """
-    weights, entered = np.empty((folds.words.size, tableau.members.size)), room.entered
-    room.columns.slot[:] = -1
-    room.columns.made[0] = 0
-    entered.counts[:] = 0
-    beyond = new_flags(tableau.values.size)
-    _residuals_alone(tableau, folds, beyond, out)
-    add_columns(problem, tableau, folds.l2, _numbers(beyond), room.columns)
-    for f in range(folds.words.size):
-        word, shift = folds.words[f], folds.l1s[f] - folds.l1
-        if out.met[f]:
-            direction = tableau.directions[word]
-            for a in range(tableau.members.size):
-                j = tableau.members[a]
-                weights[f, a] = (
-                    tableau.values[j]
-                    - shift * tableau.along_l1[j]
-                    - out.residuals[f] * direction[j]
-                )
-        else:
-            fold = Fold(word, folds.corrections[f], shift, folds.l1s[f], folds.l2)
-            g, count = pivot(problem, tableau, fold, room.columns, room.changes, room.values)
-            if count < 0:
-                g, count = walk(problem, tableau, fold, room.columns, room.changes, room.values)
-            out.residuals[f], out.met[f] = g, count >= 0
-            for a in range(tableau.members.size):
-                weights[f, a] = room.values[tableau.members[a]]
-            _note(tableau, room.changes, count, weights[f], f, entered)
-    _check(problem, tableau, folds, weights, room, out)
-
-
-@njit(**INLINED)
-def _note(
-    tableau: Tableau, changes: Changes, count: int, weights: Floats, fold: int, entered: Entered
-) -> None:
-    """Keep a fold's weights that are not in the tableau, or have the other sign there."""
-    n_entered = 0
-    for i in range(count):
-        place = tableau.place[changes.features[i]]
-        if place < 0:
-            entered.features[fold, n_entered] = changes.features[i]
-            entered.weights[fold, n_entered] = changes.moves[i]
-            n_entered += 1
-        elif changes.turned[i]:
-            weights[place] = changes.weights[i]
-    entered.counts[fold] = n_entered

@@ -13,46 +13,17 @@ The changes are found by block principal pivoting (Portugal, Judice & Vicente 19
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
-from hgcube.kernels.active_sets import INLINED, LENT, Flags, Floats, Ints, Problem, flagged
+from hgcube.kernels.active_sets import INLINED, Floats, Problem, flagged
+from hgcube.kernels.exchanges import Changes, Fold, solve_changes
 from hgcube.kernels.tableau import Columns, Tableau, add_columns
 
 # A fold with more changes than this is solved by Newton steps instead.
 MOST_CHANGES = 128
 _STEPS = 40
 _HASTY_STEPS = 5
-
-
-class Changes(NamedTuple):
-    """Features of one fold that are not as in the tableau, the first few of each array.
-
-    bounds: where x must come to; moves, per_residual: how far along their columns, with and per
-    unit of the held-out residual; turned: whether an active feature has the other sign, and
-    weights: its weight then; system, flags: room.
-    """
-
-    features: Ints
-    bounds: Floats
-    moves: Floats
-    per_residual: Floats
-    turned: Flags
-    weights: Floats
-    system: Floats
-    flags: Flags
-
-
-class Fold(NamedTuple):
-    """The word left out, its 1/(1 - leverage) in the unpenalised fit, and the penalties."""
-
-    word: int
-    correction: float
-    shift: float
-    l1: float
-    l2: float
 
 
 @njit(**INLINED)
@@ -66,7 +37,7 @@ def fill_values(
     out: Floats,
 ) -> None:
     """Write x of all features in a fold: base, minus its direction, minus the changes' columns."""
-    values, along, direction = tableau.values, tableau.along_l1, tableau.directions[fold.word]
+    values, along, direction = tableau.values, tableau.along_l1, tableau.directions[fold.number]
     for m in range(out.size):
         out[m] = values[m] - fold.shift * along[m] - g * direction[m]
     i = 0
@@ -78,18 +49,18 @@ def fill_values(
             changes.moves[i + 3],
         )
         c0, c1 = (
-            columns.values[columns.slot[changes.features[i]]],
-            columns.values[columns.slot[changes.features[i + 1]]],
+            columns.values[columns.slot[changes.candidates[i]]],
+            columns.values[columns.slot[changes.candidates[i + 1]]],
         )
         c2, c3 = (
-            columns.values[columns.slot[changes.features[i + 2]]],
-            columns.values[columns.slot[changes.features[i + 3]]],
+            columns.values[columns.slot[changes.candidates[i + 2]]],
+            columns.values[columns.slot[changes.candidates[i + 3]]],
         )
         for m in range(out.size):
             out[m] -= t0 * c0[m] + t1 * c1[m] + t2 * c2[m] + t3 * c3[m]
         i += 4
     while i < count:
-        t0, c0 = changes.moves[i], columns.values[columns.slot[changes.features[i]]]
+        t0, c0 = changes.moves[i], columns.values[columns.slot[changes.candidates[i]]]
         for m in range(out.size):
             out[m] -= t0 * c0[m]
         i += 1
@@ -98,39 +69,41 @@ def fill_values(
 @njit(**INLINED)
 def _review(
     tableau: Tableau, l1: float, changes: Changes, count: int, values: Floats
-) -> tuple[int, bool]:
-    """Take back changes that turned out wrong; return how many stay, and if all are as before.
+) -> tuple[int, int]:
+    """Take back changes that turned out wrong; return how many stay, and the first not as before.
 
     An active feature is let go when its weight passes 0, and turns to the other sign when its
     correlation passes the other threshold. All changes read 0 in `values` afterwards.
     """
-    kept, same = 0, True
+    kept, same, signs = 0, count, tableau.solution.signs
     for i in range(count):
-        feature, move, bound = changes.features[i], changes.moves[i], changes.bounds[i]
-        place, turned, stays = tableau.place[feature], changes.turned[i], True
-        if place < 0:
+        candidate, move, bound = changes.candidates[i], changes.moves[i], changes.bounds[i]
+        turned = changes.turned[i]
+        if candidate >= signs.size:
             stays = move * bound >= 0.0
+        elif turned:
+            turned, stays = values[candidate] * signs[candidate] < 0.0, True
         else:
-            along = tableau.signs[place]
-            if turned:
-                turned = values[feature] * along < 0.0
-            else:
-                # Its correlation is l1 sign + move.
-                turned, stays = move * along < -2.0 * l1, move * along <= 0.0
-        same = same and stays and turned == changes.turned[i]
+            # Its correlation is l1 sign + move.
+            along = move * signs[candidate]
+            turned, stays = along < -2.0 * l1, along <= 0.0
+        if not stays or turned != changes.turned[i]:
+            same = min(same, i)
         if stays:
-            changes.features[kept], changes.bounds[kept] = feature, bound
+            changes.candidates[kept], changes.bounds[kept] = candidate, bound
             changes.moves[kept], changes.turned[kept] = move, turned
-            changes.weights[kept] = values[feature]
+            changes.weights[kept] = values[candidate]
             kept += 1
-        values[feature] = 0.0
+        values[candidate] = 0.0
     return kept, same
 
 
 @njit(**INLINED)
 def _change(tableau: Tableau, l1: float, values: Floats, changes: Changes, count: int) -> np.int64:
-    """Add the features beyond their bounds; return how many changes there are, or -1: too many."""
-    lower, upper, flags, new = tableau.lower, tableau.upper, changes.flags, np.int64(0)
+    """Add those beyond their bounds; return how many changes there are, or -1: too many."""
+    lower, upper, new = tableau.lower, tableau.upper, np.int64(0)
+    flags = changes.flags[: 8 * ((values.size + 7) // 8)]
+    flags[-8:] = False
     for m in range(values.size):
         outside = (values[m] > l1 * upper[m]) | (values[m] < l1 * lower[m])
         flags[m] = outside
@@ -138,64 +111,15 @@ def _change(tableau: Tableau, l1: float, values: Floats, changes: Changes, count
     if count + new > MOST_CHANGES:
         return np.int64(-1)
     if new:
-        flagged(flags, changes.features[count:])
+        flagged(flags, changes.candidates[count:])
     for i in range(count, count + new):
-        m = changes.features[i]
+        m = changes.candidates[i]
         changes.turned[i] = False
-        changes.bounds[i] = 0.0 if tableau.place[m] >= 0 else np.sign(values[m]) * l1
+        changes.bounds[i] = 0.0 if m < tableau.solution.signs.size else np.sign(values[m]) * l1
     return count + new
 
 
 @njit(**INLINED)
-def _eliminate(system: Floats, count: int, first: Floats, second: Floats) -> None:
-    """Solve for two right sides in place; the matrix has a positive definite symmetric part."""
-    for i in range(count):
-        for r in range(i + 1, count):
-            factor = system[r, i] / system[i, i]
-            for c in range(i + 1, count):
-                system[r, c] -= factor * system[i, c]
-            first[r] -= factor * first[i]
-            second[r] -= factor * second[i]
-    for i in range(count - 1, -1, -1):
-        for c in range(i + 1, count):
-            first[i] -= system[i, c] * first[c]
-            second[i] -= system[i, c] * second[c]
-        first[i] /= system[i, i]
-        second[i] /= system[i, i]
-
-
-@njit(**INLINED)
-def solve_changes(
-    tableau: Tableau, fold: Fold, columns: Columns, changes: Changes, count: int
-) -> float:
-    """Find how far each change moves, and return the held-out residual."""
-    word, shift, direction = fold.word, fold.shift, tableau.directions[fold.word]
-    for i in range(count):
-        r = changes.features[i]
-        for j in range(count):
-            changes.system[i, j] = columns.values[columns.slot[changes.features[j]], r]
-        changes.moves[i] = tableau.values[r] - shift * tableau.along_l1[r] - changes.bounds[i]
-        changes.per_residual[i] = direction[r]
-        if changes.turned[i]:
-            changes.system[i, :count] = 0.0
-            changes.system[i, i] = 1.0
-            changes.moves[i] = -2.0 * fold.l1 * tableau.signs[tableau.place[r]]
-            changes.per_residual[i] = 0.0
-    _eliminate(changes.system, count, changes.moves, changes.per_residual)
-    residual = tableau.residual[word] + shift * tableau.tilt[word]
-    leverage = tableau.leverage[word]
-    for i in range(count):
-        r = changes.features[i]
-        along = -direction[r] if tableau.place[r] >= 0 else direction[r]
-        residual -= along * changes.moves[i]
-        leverage += along * changes.per_residual[i]
-    g = fold.correction * residual / (1.0 - fold.correction * leverage)
-    for i in range(count):
-        changes.moves[i] -= g * changes.per_residual[i]
-    return g
-
-
-@njit(**LENT)
 def pivot(
     problem: Problem,
     tableau: Tableau,
@@ -206,19 +130,23 @@ def pivot(
 ) -> tuple[float, np.int64]:
     """Return the held-out residual, how many features changed; -1 where not found."""
     # A literal 0 would compile everything below twice.
-    count = np.int64(0)
+    count, factored = np.int64(0), np.int64(0)
     for step in range(_STEPS):
-        g = solve_changes(tableau, fold, columns, changes, count)
+        g = solve_changes(tableau, fold, columns, changes, factored, count)
         fill_values(tableau, fold, g, columns, changes, count, values)
         kept, same = _review(tableau, fold.l1, changes, count, values)
         # Where all at once goes in circles, wrong changes are taken back before more are made.
         taken = kept
-        if same or step < _HASTY_STEPS:
+        if same == count or step < _HASTY_STEPS:
             taken = _change(tableau, fold.l1, values, changes, kept)
-        if same and taken == count:
+        if same == count and taken == count:
             return g, count
         if taken < 0:
             break
-        add_columns(problem, tableau, fold.l2, changes.features[kept:taken], columns)
-        count = np.int64(taken)
+        missing = 0
+        for i in range(kept, taken):
+            missing += columns.slot[changes.candidates[i]] < 0
+        if missing:
+            add_columns(problem, tableau, fold.l2, changes.candidates[kept:taken], columns)
+        count, factored = np.int64(taken), np.int64(same)
     return 0.0, np.int64(-1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hgcube.kernels import active_sets
+from hgcube.kernels import active_sets, descent
 from hgcube.kernels.order import order_regressors
 
 
@@ -35,11 +35,11 @@ class Case:
         active.weights[:count] = weights[members]
         return active, count
 
-    def fit(self, removed, l1, l2, *, start=None, by=active_sets.solve):
+    def fit(self, removed, l1, l2, *, start=None, by=descent.solve):
         """Weights (feature,) and whether the engine says that they are right."""
         active, count = self.started(np.zeros(self.n_features) if start is None else start)
         work = active_sets.new_work(*self.features.shape)
-        counted = (count,) if by is active_sets.solve else ()
+        counted = (count,) if by is descent.solve else ()
         count, met = by(self.problem, self.subset(removed), l1, l2, active, *counted, work)
         weights = np.zeros(self.n_features)
         weights[active.members[:count]] = active.weights[:count]
@@ -128,7 +128,7 @@ def test_descent_alone_finds_the_same(rng, shape, l2):
     for removed in ([], [0, 9]):
         for part in (0.5, 0.1, 0.02):
             l1 = part * case.largest(removed)
-            weights, met = case.fit(removed, l1, l2, by=active_sets._by_descent)
+            weights, met = case.fit(removed, l1, l2, by=descent._by_descent)
             assert met
             assert case.violation(removed, l1, l2, weights) <= 1e-9
             expected, _ = case.fit(removed, l1, l2)
@@ -146,7 +146,7 @@ def test_violations_are_those_of_plain_numpy(rng, shape, l2):
     for change in (0.01 * solution, entering, leaving):
         active, count = case.started(solution + change)
         active_sets.fill_gradient(case.problem, subset, active, count, work)
-        found = active_sets.violation(subset, l1, l2, active, count, work.gradient)
+        found = descent.violation(subset, l1, l2, active, count, work.gradient)
         if change.any():
             assert found > 1e-3
         expected = case.violation(removed, l1, l2, solution + change)

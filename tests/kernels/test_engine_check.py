@@ -39,16 +39,18 @@ def study(standardize="all_words"):
     return design, features[:, :1] - features[:, 1:2] + noise
 
 
-def alone_residuals(real, tableau, folds, beyond, out):
+def unchanged_residuals(real, solution, folds, changes, out):
     """The held-out residuals of folds without changes are off."""
-    real(tableau, folds, beyond, out)
+    largest = real(solution, folds, changes, out)
     out.residuals[:] *= 1 + 1e-6
+    return largest
 
 
-def alone_blind(real, tableau, folds, beyond, out):
-    """Folds with changes pass for folds without."""
-    real(tableau, folds, beyond, out)
-    out.met[:] = True
+def unchanged_weights(real, solution, folds, changes, out):
+    """The weights of folds without changes are off."""
+    largest = real(solution, folds, changes, out)
+    changes[: solution.members.size] *= 1 + 1e-6
+    return largest
 
 
 def pivot_residual(real, *given):
@@ -67,8 +69,8 @@ def pivot_weights(real, problem, tableau, fold, columns, changes, values):
 
 def pivot_idle(real, problem, tableau, fold, *given):
     """Pivots end where they begin."""
-    g = fold.correction * tableau.residual[fold.word]
-    return g / (1 - fold.correction * tableau.leverage[fold.word]), np.int64(0)
+    g = fold.correction * tableau.solution.residual[fold.number]
+    return g / (1 - fold.correction * tableau.solution.leverage[fold.number]), np.int64(0)
 
 
 def pivot_fails(real, *given):
@@ -79,6 +81,17 @@ def tableau_turned(real, *given):
     """The tableau moves in wrong directions."""
     tableau = real(*given)
     return tableau._replace(directions=tableau.directions * (1 + 1e-6))
+
+
+def tableau_short(real, problem, solution, held, near, unmet):
+    """No feature without a weight is a candidate."""
+    return real(problem, solution, held, near[:0], unmet)
+
+
+def substituted_wrongly(real, changes, count):
+    """The equations of the changes are solved wrongly."""
+    real(changes, count)
+    changes.moves[:count] *= 1 + 1e-6
 
 
 def system_wrong(real, system, count, right):
@@ -99,25 +112,42 @@ def descent_idle(real, *given):
 
 SABOTAGE = {
     "nothing": {},
-    "residuals": {"one_out._residuals_alone": alone_residuals},
-    "blind": {"one_out._residuals_alone": alone_blind},
+    "residuals": {"unchanged._fill_changes": unchanged_residuals},
+    "weights": {"unchanged._fill_changes": unchanged_weights},
     "pivot's residual": {"one_out.pivot": pivot_residual},
     "pivot's weights": {"one_out.pivot": pivot_weights},
     "idle pivot": {"one_out.pivot": pivot_idle},
-    "no pivot": {"one_out.pivot": pivot_fails, "one_out.walk": pivot_fails},
-    "tableau": {"leaving_out.build": tableau_turned},
+    "no pivot": {"one_out.pivot": pivot_fails},
+    "tableau": {"one_out.build": tableau_turned},
+    "candidates": {"one_out.build": tableau_short},
+    "exchanges": {"exchanges._substitute": substituted_wrongly},
     "equations": {"active_sets.solve_system": system_wrong},
-    "no Newton": {"active_sets._newton": newton_fails},
+    "no Newton": {"descent.newton": newton_fails},
 }
-# Caught by `_check` alone: without it they must show.
-CHECKED = ("residuals", "blind", "pivot's residual", "pivot's weights", "idle pivot", "tableau")
-HOPELESS = {"active_sets._newton": newton_fails, "active_sets._descend": descent_idle}
+# Caught by the checks alone: without these they must show.
+CHECKED = (
+    "residuals",
+    "weights",
+    "pivot's residual",
+    "pivot's weights",
+    "idle pivot",
+    "tableau",
+    "candidates",
+    "exchanges",
+)
+HOPELESS = {"descent.newton": newton_fails, "descent._descend": descent_idle}
 
 
 def fitted(replaced, standardize="all_words"):
-    from hgcube.kernels import active_sets, leaving_out, one_out
+    from hgcube.kernels import active_sets, descent, exchanges, one_out, unchanged
 
-    homes = {"active_sets": active_sets, "leaving_out": leaving_out, "one_out": one_out}
+    homes = {
+        "active_sets": active_sets,
+        "descent": descent,
+        "exchanges": exchanges,
+        "one_out": one_out,
+        "unchanged": unchanged,
+    }
     with pytest.MonkeyPatch.context() as patch:
         for name, wrong in replaced.items():
             home, function = name.split(".")
@@ -132,18 +162,29 @@ def fitted(replaced, standardize="all_words"):
     return {"added": path.added, "errors": path.errors, "not_converged": path.not_converged}
 
 
-def unchecked(real, problem, tableau, folds, weights, room, out):
+def unchecked(real, problem, tableau, folds, unmet, weights, room, out):
     """Count weights, and believe everything."""
     met = out.met.copy()
-    real(problem, tableau, folds, weights, room, out)
+    real(problem, tableau, folds, unmet, weights, room, out)
     out.met[:] = met
+
+
+def believed(real, *given):
+    return None
+
+
+BELIEVED = {
+    "one_out._check": unchecked,
+    "unchanged._check_signs": believed,
+    "unchanged._check_members": believed,
+}
 
 
 def report():
     """Everything that is tested below, for the process without numba."""
     done = {name: fitted(replaced) for name, replaced in SABOTAGE.items()}
     for name in CHECKED:
-        done[f"{name}, unchecked"] = fitted({**SABOTAGE[name], "one_out._check": unchecked})
+        done[f"{name}, unchecked"] = fitted({**SABOTAGE[name], **BELIEVED})
     for standardize in ("all_words", "fold"):
         done[f"hopeless, {standardize}"] = fitted(HOPELESS, standardize)
     done["no Newton, fold"] = fitted(SABOTAGE["no Newton"], "fold")

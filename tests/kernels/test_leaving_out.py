@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from hgcube.kernels import elastic_net, leaving_out
+from hgcube.kernels import elastic_net, leaving_out, shared
 from hgcube.kernels.designs import Design, splits
 from hgcube.kernels.order import order_regressors
 from hgcube.kernels.solvers import SOLVERS
@@ -38,7 +38,7 @@ def noisy(rng, n_words, n_features, n_targets):
 def results_of(study, targets):
     n_targets, n_candidates = targets.shape[1], study.candidates.l1.size
     n_folds = study.sets.n_folds
-    out = leaving_out.Results(
+    out = shared.Results(
         np.zeros((n_targets, n_candidates, len(targets))),
         np.zeros((n_targets, n_candidates, n_folds)),
         np.zeros((n_targets, n_folds)),
@@ -59,7 +59,7 @@ def test_all_folds_at_once_equal_fold_by_fold(rng, n_features, standardize):
     study = elastic_net._study(design)
     assert study.scaling.shared
     study = study._replace(
-        candidates=leaving_out.Candidates(
+        candidates=shared.Candidates(
             np.tile(values, 10), np.repeat(values, 10), np.arange(100) % 10 == 0
         )
     )
@@ -173,7 +173,7 @@ def test_a_whole_grid_of_a_real_size(rng, standardize):
     values = np.geomspace(1.0, 1e-3, 10)
     l1, l2 = np.tile(values, 10), np.repeat(values, 10)
     study = elastic_net._study(design)._replace(
-        candidates=leaving_out.Candidates(l1, l2, np.arange(100) % 10 == 0)
+        candidates=shared.Candidates(l1, l2, np.arange(100) % 10 == 0)
     )
     out = results_of(study, targets)
     assert not out.not_converged.any()
