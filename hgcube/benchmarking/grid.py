@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hgcube.benchmarking.leave_one_out import SEED, fit_all_folds
+from hgcube.benchmarking.leave_one_out import SEED
 from hgcube.benchmarking.peers import KERNEL, PEERS, descent
 from hgcube.benchmarking.problems import Fold, Penalty, Problem, make_fold, make_problem
 from hgcube.benchmarking.table import Row
 from hgcube.benchmarking.timing import Effort, medians
+from hgcube.kernels.designs import Path
+from hgcube.kernels.elastic_net import sweep
 
 VALUES = np.geomspace(1.0, 1e-3, 10)
 # Sweeps after which the kernel gives up on one fit, and the tolerance that reaches gap 1e-6.
@@ -72,10 +74,11 @@ def _row(problem: Problem, values: tuple[float, ...], effort: Effort) -> Row:
     )
 
 
-def _whole_grid(problem: Problem, values: tuple[float, ...]) -> None:
-    for l2 in values:
-        for l1 in values:
-            fit_all_folds(problem, Penalty(l1=l1, l2=l2), standardize=False)
+def _whole_grid(problem: Problem, values: tuple[float, ...]) -> Path:
+    """Go down l1 from the last solution, as the kernel does, for each l2."""
+    design = problem.design(Penalty(l1=values[0], l2=values[0]), standardize=False)
+    l1, l2 = np.tile(values, len(values)), np.repeat(values, len(values))
+    return sweep(design, l1, l2)(problem.targets)
 
 
 def _warm_path(fold: Fold, values: tuple[float, ...]) -> int:

@@ -47,7 +47,50 @@ def prepare(design: Design) -> Fitter:
     study = None if design.components is not None else _study(design)
     if study is None:
         return lambda targets: _fold_by_fold(design, targets)
-    return lambda targets: _together(design, study, targets)
+    return lambda targets: _together(design, study, *elastic_candidates(design), targets)
+
+
+def sweep(design: Design, l1: Array, l2: Array) -> Fitter:
+    """Return the fitter of many penalties, between which it does not choose.
+
+    Parameters
+    ----------
+    design : Design
+        Its own candidates are not used.
+    l1, l2 : (candidate,) float64
+        Penalties per training word, alpha * l1_ratio and alpha * (1 - l1_ratio). Each starts from
+        the solution before it, so that l1 should fall.
+
+    Returns
+    -------
+    callable
+        Targets (word, target) -> `Path` without errors of inner folds.
+    """
+    alpha, l1_ratio = l1 + l2, l1 / (l1 + l2)
+    pairs = [
+        replace(design, alphas=(one,), l1_ratios=(ratio,))
+        for one, ratio in zip(alpha, l1_ratio, strict=True)
+    ]
+    study = None if design.components is not None else _study(pairs[0])
+    if study is None:
+        return lambda targets: _stacked([_fold_by_fold(pair, targets) for pair in pairs])
+    from hgcube.kernels.shared import Candidates
+
+    stated = study._replace(candidates=Candidates(l1, l2, np.append(True, np.diff(l1) > 0)))
+    return lambda targets: _together(design, stated, alpha, l1_ratio, targets)
+
+
+def _stacked(paths: list[Path]) -> Path:
+    """Return paths of one candidate each as one."""
+    return Path(
+        alpha=np.concatenate([path.alpha for path in paths]),
+        l1_ratio=np.concatenate([path.l1_ratio for path in paths]),
+        added=np.concatenate([path.added for path in paths]),
+        n_nonzero=np.concatenate([path.n_nonzero for path in paths]),
+        l1_max=paths[0].l1_max,
+        errors=np.concatenate([path.errors for path in paths]),
+        not_converged=np.sum([path.not_converged for path in paths], axis=0),
+    )
 
 
 def warm_up() -> None:
@@ -127,9 +170,8 @@ def _starts(l1_ratio: Array) -> Mask:
     return np.append(True, np.diff(l1_ratio) != 0)
 
 
-def _together(design: Design, study: Any, targets: Array) -> Path:
+def _together(design: Design, study: Any, alpha: Array, l1_ratio: Array, targets: Array) -> Path:
     """Fit all folds from all words' Gram matrix."""
-    alpha, l1_ratio = elastic_candidates(design)
     n_targets, n_tested = targets.shape[1], study.sets.n_folds
     from hgcube.kernels.shared import Results
 

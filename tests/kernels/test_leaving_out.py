@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,6 +74,27 @@ def test_all_folds_at_once_equal_fold_by_fold(rng, n_features, standardize):
     assert singly.n_nonzero.min() <= 1
     assert singly.n_nonzero.max() == n_features if n_features == 12 else N_WORDS - 3
     assert np.ptp(singly.n_nonzero, axis=2).max() > 2  # active sets differ between folds
+
+
+@pytest.mark.parametrize(
+    ("standardize", "components"), [("fold", None), ("all_words", None), (False, None), ("fold", 5)]
+)
+def test_a_sweep_equals_its_penalties_one_by_one(rng, standardize, components):
+    features, targets = noisy(rng, N_WORDS, 30, 2)
+    design = design_of(features, standardize=standardize, components=components)
+    l1, l2 = np.tile([0.6, 0.1, 0.02], 2), np.repeat([1.0, 0.01], 3)
+    path = elastic_net.sweep(design, l1, l2)(targets)
+    assert not path.not_converged.any()
+    assert not path.errors.any()
+    for place, (one, other) in enumerate(zip(l1, l2, strict=True)):
+        alone = replace(design, alphas=(one + other,), l1_ratios=(one / (one + other),))
+        expected = SOLVERS["elastic_net"].prepare(alone)(targets)
+        np.testing.assert_allclose(path.alpha[place], expected.alpha[0], rtol=1e-12)
+        np.testing.assert_allclose(path.added[place], expected.added[0], atol=1e-9)
+        np.testing.assert_array_equal(path.n_nonzero[place], expected.n_nonzero[0])
+        np.testing.assert_array_equal(path.l1_max, expected.l1_max)
+    # Both penalties matter.
+    assert np.abs(np.diff(path.added[[0, 2, 5]], axis=0)).max(axis=(1, 2)).min() > 1e-2
 
 
 def inner_errors(design, target, candidate):
