@@ -7,7 +7,16 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from hgcube.kernels.active_sets import INLINED, LENT, OPTIONS, Active, Floats, Ints, Problem
+from hgcube.kernels.active_sets import (
+    INLINED,
+    LENT,
+    OPTIONS,
+    Active,
+    Floats,
+    Ints,
+    Problem,
+    solve_system,
+)
 
 # Below this inner size, a call of BLAS costs more than the product.
 _SMALL = 12
@@ -93,32 +102,46 @@ def describe(
 
 @njit(**OPTIONS)
 def _invert(rows: Floats, members: Ints, l2: float, inverse: Floats) -> None:
-    """Write the inverse of the active features' Gram matrix plus l2."""
-    for a in range(members.size):
-        for b in range(members.size):
-            inverse[a, b] = rows[a, members[b]]
-        inverse[a, a] += l2
-    if members.size > _SMALL:
-        inverse[:] = np.linalg.inv(inverse)
+    """Write the inverse of the active features' Gram matrix plus l2; NaN where it has none."""
+    count = members.size
+    system, root, across = (
+        np.empty((count, count)),
+        np.zeros((count, count)),
+        np.empty_like(inverse),
+    )
+    for a in range(count):
+        for b in range(count):
+            system[a, b] = rows[a, members[b]]
+        system[a, a] += l2
+    if count and solve_system(system, count, root[0]):
+        _invert_root(system, root, across)
+        times(across, root, inverse)
     else:
-        _sweep(inverse)
+        inverse[:] = np.nan
 
 
 @njit(**LENT)
-def _sweep(matrix: Floats) -> None:
-    """Invert a small one, diagonal after diagonal (Gauss-Jordan)."""
-    size = len(matrix)
-    for i in range(size):
-        scale = 1.0 / matrix[i, i]
-        matrix[i, i] = 1.0
-        for c in range(size):
-            matrix[i, c] *= scale
-        for r in range(size):
-            if r != i:
-                factor = matrix[r, i]
-                matrix[r, i] = 0.0
-                for c in range(size):
-                    matrix[r, c] -= factor * matrix[i, c]
+def _invert_root(system: Floats, root: Floats, across: Floats) -> None:
+    """Write the inverse of a Cholesky factor, and that transposed; the diagonal is reciprocals."""
+    for i in range(len(system)):
+        row, weights, c = root[i], system[i], 0
+        while c + 4 <= i:
+            w0, w1, w2, w3 = weights[c], weights[c + 1], weights[c + 2], weights[c + 3]
+            r0, r1, r2, r3 = root[c], root[c + 1], root[c + 2], root[c + 3]
+            for m in range(c + 4):
+                row[m] -= w0 * r0[m] + w1 * r1[m] + w2 * r2[m] + w3 * r3[m]
+            c += 4
+        while c < i:
+            w0, r0 = weights[c], root[c]
+            for m in range(c + 1):
+                row[m] -= w0 * r0[m]
+            c += 1
+        row[i] = 1.0
+        for m in range(i + 1):
+            row[m] *= weights[i]
+            across[m, i] = row[m]
+            across[i, m] = 0.0
+        across[i, i] = row[i]
 
 
 @njit(**OPTIONS)
