@@ -182,7 +182,7 @@ def times_inverse(subset: Subset, values: Floats, out: Floats) -> None:
 
 
 @njit(**INLINED)
-def _fill_system(
+def fill_system(
     problem: Problem, subset: Subset, l1: float, l2: float, active: Active, count: int, work: Work
 ) -> None:
     """Write the active features' equations: matrix to `work`, right side to their weights."""
@@ -296,7 +296,7 @@ def newton(
 ) -> tuple[int, bool]:
     """Step from the members and signs in `active`; return how many are left and if all is met."""
     for _ in range(_STEPS):
-        _fill_system(problem, subset, l1, l2, active, count, work)
+        fill_system(problem, subset, l1, l2, active, count, work)
         if not solve_system(work.system, count, active.weights):
             return count, False
         fill_gradient(problem, subset, active, count, work)

@@ -1,4 +1,4 @@
-"""One elastic net on a subset of the words: Newton steps, or coordinate descent (compiled)."""
+"""One elastic net on a subset of the words: Newton steps first, then others (compiled)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from hgcube.kernels.active_sets import (
     newton,
     times_inverse,
 )
+from hgcube.kernels.signs import search, support
 
-_ROUNDS = 100
+_ROUNDS = 20
 _SWEEPS = 50
 
 
@@ -59,17 +60,6 @@ def _step_one(problem: Problem, subset: Subset, feature: int, change: float, wor
 
 
 @njit(**LENT)
-def _support(weights: Floats, active: Active) -> np.int64:
-    count = np.int64(0)
-    for m in range(weights.size):
-        if weights[m] != 0.0:
-            active.members[count], active.weights[count] = m, weights[m]
-            active.signs[count] = np.sign(weights[m])
-            count += 1
-    return count
-
-
-@njit(**LENT)
 def violation(
     subset: Subset, l1: float, l2: float, active: Active, count: int, gradient: Floats
 ) -> float:
@@ -90,20 +80,22 @@ def violation(
 def _by_descent(
     problem: Problem, subset: Subset, l1: float, l2: float, active: Active, work: Work
 ) -> tuple[int, bool]:
-    """Where Newton steps fail: coordinate descent, with a Newton step from every few sweeps."""
+    """Where Newton steps fail: coordinate descent, and both other ways after every few sweeps."""
     weights = np.zeros(problem.products.size)
     for _ in range(_ROUNDS):
-        count = _support(weights, active)
+        count = support(weights, active)
         fill_gradient(problem, subset, active, count, work)
         _descend(problem, subset, l1, l2, weights, work)
-        count = _support(weights, active)
+        count = support(weights, active)
         fill_gradient(problem, subset, active, count, work)
         if violation(subset, l1, l2, active, count, work.gradient) <= TOLERANCE:
             return count, True
         count, met = newton(problem, subset, l1, l2, active, count, work)
+        if not met:
+            count, met = search(problem, subset, l1, l2, weights, active, work)
         if met:
             return count, True
-    count = _support(weights, active)
+    count = support(weights, active)
     fill_gradient(problem, subset, active, count, work)
     return count, False
 

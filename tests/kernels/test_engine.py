@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hgcube.kernels import active_sets, descent
+from hgcube.kernels import active_sets, descent, signs
 from hgcube.kernels.order import order_regressors
 
 
@@ -74,6 +74,12 @@ def case_of(rng, n_words, n_features, **options):
     return Case(features + rng.uniform(-2, 2, n_features), target + 3, **options)
 
 
+def searched(problem, subset, l1, l2, active, work):
+    """Feature-sign search from no weight."""
+    weights = np.zeros(len(problem.products))
+    return signs.search(problem, subset, l1, l2, weights, active, work)
+
+
 REMOVED = [[], [4], [0, 9], [1, 2, 3, 7, 11, 12, 20]]
 SHAPES = {"tall": (40, 8), "wide": (25, 80)}
 
@@ -92,7 +98,7 @@ def l2(request):
 def test_a_fit_is_optimal_from_wherever_it_starts(rng, shape, l2, scaled):
     n_words, n_features = shape
     wide = n_features > n_words
-    parts = (0.999, 0.5, 0.1, 0.05) if wide and not l2 else (0.999, 0.5, 0.1, 0.02, 1e-3)
+    parts = (0.999, 0.5, 0.1, 0.02, 1e-3)
     scale = np.geomspace(0.3, 3.0, n_features) if scaled else None
     case, sizes = case_of(rng, *shape, scale=scale), []
     for removed in REMOVED:
@@ -111,7 +117,8 @@ def test_a_fit_is_optimal_from_wherever_it_starts(rng, shape, l2, scaled):
     assert min(sizes) == 1
     assert {2, 3, 4, 5} & set(sizes)
     if wide:
-        assert max(sizes) >= (n_words if l2 else 12)
+        # Alone, l1 takes in no more features than there are words beside the regressors.
+        assert max(sizes) >= (n_words if l2 else n_words - 3 - max(map(len, REMOVED)))
     else:
         assert max(sizes) == n_features
 
@@ -123,16 +130,29 @@ def test_fewer_words_change_the_fit(rng):
     assert case.violation([4], 2.0, 0.7, whole) > 1e-3
 
 
-def test_descent_alone_finds_the_same(rng, shape, l2):
+@pytest.mark.parametrize("by", [descent._by_descent, searched], ids=["descent", "signs"])
+def test_each_fallback_alone_finds_the_same(rng, shape, l2, by):
     case = case_of(rng, *shape, scale=np.geomspace(0.3, 3.0, shape[1]))
     for removed in ([], [0, 9]):
         for part in (0.5, 0.1, 0.02):
             l1 = part * case.largest(removed)
-            weights, met = case.fit(removed, l1, l2, by=descent._by_descent)
+            weights, met = case.fit(removed, l1, l2, by=by)
             assert met
             assert case.violation(removed, l1, l2, weights) <= 1e-9
             expected, _ = case.fit(removed, l1, l2)
             np.testing.assert_allclose(weights, expected, atol=1e-10 * np.abs(weights).max())
+            assert weights.any()
+
+
+@pytest.mark.parametrize("awkward", ["collinear", "opposite", "indicators"])
+def test_search_solves_features_that_depend_on_each_other(rng, awkward):
+    """Without l2, so that the active features' equations are singular."""
+    case = Case(AWKWARD[awkward](case_of(rng, 25, 6).features), rng.standard_normal(25))
+    for removed in ([], [0, 9]):
+        for part in (0.5, 0.05, 1e-3):
+            weights, met = case.fit(removed, part * case.largest(removed), 0.0, by=searched)
+            assert met
+            assert case.violation(removed, part * case.largest(removed), 0.0, weights) <= 1e-9
             assert weights.any()
 
 

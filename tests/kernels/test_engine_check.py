@@ -106,6 +106,10 @@ def newton_fails(real, problem, subset, l1, l2, active, count, work):
     return count, False
 
 
+def search_fails(real, *given):
+    return np.int64(0), False
+
+
 def descent_idle(real, *given):
     return None
 
@@ -123,6 +127,8 @@ SABOTAGE = {
     "exchanges": {"exchanges._substitute": substituted_wrongly},
     "equations": {"active_sets.solve_system": system_wrong},
     "no Newton": {"descent.newton": newton_fails},
+    "no Newton, no descent": {"descent.newton": newton_fails, "descent._descend": descent_idle},
+    "no Newton, no search": {"descent.newton": newton_fails, "descent.search": search_fails},
 }
 # Caught by the checks alone: without these they must show.
 CHECKED = (
@@ -135,7 +141,7 @@ CHECKED = (
     "candidates",
     "exchanges",
 )
-HOPELESS = {"descent.newton": newton_fails, "descent._descend": descent_idle}
+HOPELESS = {**SABOTAGE["no Newton, no descent"], "descent.search": search_fails}
 
 
 def fitted(replaced, standardize="all_words"):
