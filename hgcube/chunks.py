@@ -7,15 +7,20 @@ worker and on a hundred only if it depends on nothing else.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
+from dask.base import compute
+from dask.delayed import delayed
 from dask.utils import format_bytes, parse_bytes
 
 from hgcube import names as n
 from hgcube.errors import SettingsError
 from hgcube.kernels.costs import Work, cost_of, memory_of
+
+Made = TypeVar("Made")
 
 ELECTRODES_PER_BLOCK = 16
 WORDS_PER_BLOCK = 10
@@ -85,6 +90,35 @@ def in_blocks(cube: xr.DataArray, cut: Mapping[str, int] | None = None) -> xr.Da
     """
     sizes = {n.ELECTRODE: ELECTRODES_PER_BLOCK, **(cut or {})}
     return cube.copy(data=cube.variable.chunk({d: sizes.get(str(d), -1) for d in cube.dims}).data)
+
+
+def made_of_stretches(
+    audio: xr.DataArray,
+    stretches: Sequence[slice],
+    makers: Sequence[Callable[[np.ndarray[Any, Any]], Made]],
+) -> list[Made]:
+    """Return what is made of stretches of a long signal, of which nothing else is read.
+
+    Parameters
+    ----------
+    audio : xarray.DataArray
+        Of one dim, maybe lazy.
+    stretches : sequence of slice
+        In samples; they may overlap.
+    makers : sequence of callable
+        One a stretch: samples -> anything small.
+
+    Returns
+    -------
+    list
+    """
+    pieces = [audio[stretch].data for stretch in stretches]
+    if audio.chunks is None:
+        return [make(piece) for make, piece in zip(makers, pieces, strict=True)]
+    # unoptimised, the graphs share the blocks of the file: stretches overlap, no block loads twice
+    whole = [piece.rechunk(-1).to_delayed(optimize_graph=False).item() for piece in pieces]
+    made = [delayed(make, pure=True)(piece) for make, piece in zip(makers, whole, strict=True)]
+    return list(compute(*made))  # type: ignore[no-untyped-call]
 
 
 def block_of_results(work: Work, sizes: Mapping[str, int]) -> dict[str, int]:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from hgcube import names as n
 from hgcube.errors import CubeError, OptionError
-from hgcube.kernels.windows import Indices, locked_means
+from hgcube.kernels.windows import Indices, lag_centres, locked_means
 from hgcube.schema import added_flags, check, finish, passed_on, sampling_frequency, word_coords
 
 _LOG = logging.getLogger("hgcube")
@@ -102,7 +102,7 @@ def epoch(
         n.FLAG: _flags(words, inside, onsets, lock=lock, where=_where(power, target)),
     }
     if target == "windows":
-        coords[n.LAG] = xr.DataArray(_lags(lags, step), dims=n.LAG, attrs={"units": n.SECOND})
+        coords[n.LAG] = xr.DataArray(lag_centres(lags, step), dims=n.LAG, attrs={"units": n.SECOND})
     settings = {"target": target, "lock": lock, "lags": lags, "step": step, "baseline": baseline}
     return finish(
         epochs.assign_coords(coords),
@@ -141,16 +141,11 @@ def _onsets(words: xr.DataArray, lock: str) -> np.ndarray[Any, Any]:
     return np.asarray(words[name].values, dtype=np.float64)
 
 
-def _lags(lags: tuple[float, float], step: float) -> np.ndarray[Any, Any]:
-    count = int((lags[1] - lags[0]) / step + _EDGE) + 1
-    return np.round(lags[0] + step * np.arange(count), 9)
-
-
 def _edges(lags: tuple[float, float], step: float, target: str) -> np.ndarray[Any, Any]:
     """Return where the windows of a word begin and, one later, end; s after the onset."""
     if target == "mean":
         return np.asarray(lags, dtype=np.float64)
-    centres = _lags(lags, step)
+    centres = lag_centres(lags, step)
     return np.append(centres, centres[-1] + step) - step / 2
 
 

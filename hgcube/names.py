@@ -42,6 +42,13 @@ VOICE_ONSET = "voice_onset"
 FLAG = "flag"
 POSITION = "position"
 
+# Coordinates of `feature`, and scalar ones of `features`
+BAND = "band"
+EMBEDDING = "embedding"
+LAYER = "layer"
+DEPTH = "depth"
+CONTROL_OF = "control_of"
+
 # Attributes
 SAMPLING_FREQUENCY = "sampling_frequency"
 AUDIO_TIME_START = "audio_time_start"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from dask.base import compute
-from dask.delayed import delayed
 
 from hgcube import names as n
+from hgcube.chunks import made_of_stretches
 from hgcube.errors import CubeError, OptionError
 from hgcube.kernels import audio as kernels
 from hgcube.schema import check, finish, joined_flags, sampling_frequency, text_array
@@ -117,7 +117,9 @@ def _stretches(onsets: np.ndarray[Any, Any], audio: xr.DataArray) -> list[_Stret
         np.clip(np.nan_to_num((seconds - origin) * rate), 0, audio.size).round().astype(int)
         for seconds in (onsets - LEAD, following)
     )
-    sounds = _loudnesses(audio, [slice(a, b) for a, b in zip(begins, ends, strict=True)], rate)
+    stretches = [slice(a, b) for a, b in zip(begins, ends, strict=True)]
+    loudness = partial(kernels.loudness, sampling_frequency=rate)
+    sounds = made_of_stretches(audio, stretches, [loudness] * len(stretches))
     starts = origin + begins / rate
     offset = kernels.LEVEL_WINDOW / 2
     before = np.nan_to_num((onsets - starts - offset) / kernels.LEVEL_STEP)
@@ -131,17 +133,6 @@ def _stretches(onsets: np.ndarray[Any, Any], audio: xr.DataArray) -> list[_Stret
 def _next(onset: float, onsets: np.ndarray[Any, Any]) -> float:
     later = onsets[onsets > onset]
     return min(float(later.min()), onset + LAST) if later.size else onset + LAST
-
-
-def _loudnesses(audio: xr.DataArray, stretches: list[slice], rate: float) -> list[kernels.Loudness]:
-    pieces = [audio.isel(audio_time=stretch).data for stretch in stretches]
-    if audio.chunks is None:
-        return [kernels.loudness(piece, rate) for piece in pieces]
-    level = delayed(kernels.loudness, pure=True)
-    # unoptimised, the graphs share the blocks of the file: stretches overlap, no block loads twice
-    whole = [piece.rechunk(-1).to_delayed(optimize_graph=False).item() for piece in pieces]
-    levels = compute(*[level(piece, rate) for piece in whole])  # type: ignore[no-untyped-call]
-    return list(levels)
 
 
 def _faint(stretches: list[_Stretch], frames: int) -> float:

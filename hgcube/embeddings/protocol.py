@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import xarray as xr
 
-from hgcube.errors import UnknownLabelError
+from hgcube.errors import MissingExtraError, UnknownLabelError
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -75,7 +75,11 @@ class Embedder(Protocol):
     """One family with its options. Made by a factory; a model is loaded when `vectors` needs it.
 
     A family lives in one file, registers its factory in `EMBEDDERS`, or comes from another
-    package through the entry point group ``hgcube.embedders``.
+    package through the entry point group ``hgcube.embedders``. Of the factory's options, all by
+    keyword, these have a meaning to others: ``layers`` (a list, or ``"all"``), ``model`` (a file,
+    a folder or a name of the hub), and ``of``, the embedding that this one is made from where it
+    has no default, else the name of the space that it controls. A factory may say ``packages``,
+    the optional packages that it imports.
     """
 
     @property
@@ -105,7 +109,11 @@ class Embedder(Protocol):
         ...
 
     def provenance(self) -> dict[str, str]:
-        """Return what the cube must say about where its numbers come from; all options in it."""
+        """Return what the cube must say about where its numbers come from.
+
+        All options that change a vector are in it: with the contents of `files` it is what kept
+        vectors are known by. ``layers_total`` is the last layer of a family that has layers.
+        """
         ...
 
     def files(self) -> tuple[Path, ...]:
@@ -156,6 +164,16 @@ def register(family: str) -> Callable[[Factory], Factory]:
     return put
 
 
+def known_families() -> list[str]:
+    """Return the names of all families, plug-ins last.
+
+    Returns
+    -------
+    list of str
+    """
+    return list(dict.fromkeys([*EMBEDDERS, *(point.name for point in _plugins())]))
+
+
 def factory_of(family: str) -> Factory:
     """Return the factory of `family`, our own or a plug-in's.
 
@@ -171,11 +189,29 @@ def factory_of(family: str) -> Factory:
     ------
     UnknownLabelError
         Naming the closest families.
+    MissingExtraError
+        If a plug-in cannot be loaded.
     """
     if family in EMBEDDERS:
         return EMBEDDERS[family]
-    plugins = {point.name: point for point in entry_points(group="hgcube.embedders")}
-    if family in plugins:
-        factory: Factory = plugins[family].load()
-        return factory
-    raise UnknownLabelError.of("embedding family", family, [*EMBEDDERS, *plugins])
+    for point in _plugins():
+        if point.name == family:
+            return _loaded(point)
+    raise UnknownLabelError.of("embedding family", family, known_families())
+
+
+def _plugins() -> EntryPoints:
+    return entry_points(group="hgcube.embedders")
+
+
+def _loaded(point: EntryPoint) -> Factory:
+    try:
+        factory: Factory = point.load()
+    # What another package does when it is imported is not known here.
+    except Exception as error:
+        raise MissingExtraError(
+            f"a plug-in {point.value} for the embedding family {point.name!r}",
+            f"{type(error).__name__}: {error}",
+            "Install it again, or without it",
+        ) from error
+    return factory

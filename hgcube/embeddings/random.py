@@ -34,7 +34,8 @@ class Random(OfTexts):
 
     def provenance(self) -> dict[str, str]:
         """Return that nothing was learned."""
-        return {"model": f"random normal, seed {self._seed}", "trained_on": "nothing (untrained)"}
+        model = f"random normal of {self._n_features} features, seed {self._seed}"
+        return {"model": model, "trained_on": "nothing (untrained)"}
 
     def _generator(self, text: str) -> np.random.Generator:
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()

@@ -103,6 +103,19 @@ def check_words(epochs: xr.DataArray, features: xr.DataArray) -> None:
     _check_labels("number of words", [epochs.sizes[n.WORD]], [features.sizes[n.WORD]])
 
 
+def check_bands(features: xr.DataArray) -> None:
+    """Raise if the features are several bands, which one penalty would mix."""
+    if n.BAND not in features.coords:
+        return
+    bands = list(dict.fromkeys(features[n.BAND].values.tolist()))
+    if len(bands) > 1:
+        raise CubeError(
+            "features of one band",
+            f"{len(bands)} bands {bands[:5]}, which need a penalty each",
+            "Fit each alone: features.isel(feature=features.band == 'NAME')",
+        )
+
+
 def _check_labels(name: str, of_epochs: list[Any], of_features: list[Any]) -> None:
     pairs = zip(of_epochs, of_features, strict=False)
     differ = [pair for pair in pairs if pair[0] != pair[1]]

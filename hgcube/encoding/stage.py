@@ -12,6 +12,7 @@ import xarray as xr
 
 from hgcube import names as n
 from hgcube.encoding.inputs import (
+    check_bands,
     check_words,
     choosing_groups,
     counts_of,
@@ -143,7 +144,8 @@ def encode(  # noqa: PLR0913
     Raises
     ------
     CubeError
-        If the words of the two differ, there is more than one subject, or words are too few.
+        If the words of the two differ, there is more than one subject, words are too few, or the
+        features are several bands.
     OptionError, UnknownLabelError
         For an option that cannot be.
 
@@ -165,6 +167,7 @@ def encode(  # noqa: PLR0913
     """
     check(epochs, "epochs")
     check(features, "features")
+    check_bands(features)
     epochs, features = with_labels(epochs), with_labels(features)
     check_words(epochs, features)
     predictors = tuple(dict.fromkeys((n.MODEL, n.MEAN_WORD, *references)))

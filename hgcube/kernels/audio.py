@@ -125,15 +125,53 @@ def first_voice(level: Floats, threshold: float, frames: int, earliest: int) -> 
     tuple of int and bool
         Frame -1 if there is no voice.
     """
-    voiced = ndimage.binary_opening(level >= threshold, np.ones(frames, dtype=bool))
+    voiced = _lasting(level >= threshold, frames)
     later = np.flatnonzero(voiced[earliest:])
     if not voiced.any():
         return -1, False
-    gap = round(SYLLABLE_GAP / LEVEL_STEP)
-    joined = ndimage.binary_closing(np.pad(voiced, gap), np.ones(gap, dtype=bool))[gap:-gap]
+    joined = _joined(voiced)
     if joined[earliest]:
         return int(np.flatnonzero(~np.append(False, joined[:earliest]))[-1]), True
     return (earliest + int(later[0]), False) if later.size else (-1, False)
+
+
+def voice_end(level: Floats, threshold: float, frames: int, earliest: int) -> int:
+    """Return the frame after the last one of the voice that sounds at `earliest` or begins next.
+
+    Parameters
+    ----------
+    level : numpy.ndarray, shape (levels,)
+    threshold : float
+        From `voice_threshold`.
+    frames : int
+        Length of the shortest voice.
+    earliest : int
+        Inside `level`.
+
+    Returns
+    -------
+    int
+        -1 if there is no voice.
+    """
+    joined = _joined(_lasting(level >= threshold, frames))
+    later = np.flatnonzero(joined[earliest:])
+    if not later.size:
+        return -1
+    begin = earliest + int(later[0])
+    ends = np.flatnonzero(~joined[begin:])
+    return begin + int(ends[0]) if ends.size else len(joined)
+
+
+def _lasting(voiced: Samples, frames: int) -> Samples:
+    """Return what is voiced for `frames` frames or longer."""
+    return np.asarray(ndimage.binary_opening(voiced, np.ones(frames, dtype=bool)))
+
+
+def _joined(voiced: Samples) -> Samples:
+    """Return what is voiced, with the silences inside words."""
+    gap = round(SYLLABLE_GAP / LEVEL_STEP)
+    padded = np.pad(voiced, gap)
+    return np.asarray(ndimage.binary_closing(padded, np.ones(gap, dtype=bool))[gap:-gap])
 
 
 def _sustained(level: Floats, frames: int) -> Floats:

@@ -11,6 +11,8 @@ Indices = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 _ROWS = 8
 
+_EDGE = 1e-9
+
 
 def sliding_windows(
     n_samples: int, sampling_frequency: float, window: float, step: float
@@ -45,6 +47,29 @@ def sliding_windows(
     starts = np.floor((np.arange(max(count, 0)) * step) * sampling_frequency)
     stops = np.floor(starts + window * sampling_frequency)
     return starts.astype(np.intp), stops.astype(np.intp)
+
+
+def lag_centres(lags: tuple[float, float], step: float) -> Floats:
+    """Return the centres of windows of one `step` around a word's onset.
+
+    Parameters
+    ----------
+    lags : tuple of float
+        First and last, in s.
+    step : float
+        In s.
+
+    Returns
+    -------
+    numpy.ndarray of float64
+
+    Examples
+    --------
+    >>> lag_centres((-0.1, 0.24), 0.1).tolist()
+    [-0.1, 0.0, 0.1, 0.2]
+    """
+    count = int((lags[1] - lags[0]) / step + _EDGE) + 1
+    return np.asarray(np.round(lags[0] + step * np.arange(count), 9))
 
 
 def segment_means(signals: Floats, starts: Indices, stops: Indices) -> Floats:

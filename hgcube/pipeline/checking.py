@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+
 import numpy as np
 import xarray as xr
 
 from hgcube import names as n
-from hgcube.embeddings import embedder
-from hgcube.errors import SourceError
+from hgcube.embeddings.families import missing_packages
+from hgcube.embeddings.protocol import factory_of
+from hgcube.embeddings.stated import recordings_named
+from hgcube.errors import MissingExtraError, SettingsError, SourceError, UnknownLabelError
 from hgcube.folds import assign_folds
 from hgcube.kernels.plan import Plan, check_plan
 from hgcube.pipeline.study import Study
+from hgcube.store import part_name
 
 _MANY_WORDS = 10_000
 
 
 def check_study(study: Study) -> None:
-    """Raise for solvers, folds, references, embeddings or model files that do not exist.
+    """Raise for solvers, folds, references, embeddings or models that do not exist.
+
+    Says which spaces are stored but not fitted.
 
     Parameters
     ----------
@@ -24,19 +32,66 @@ def check_study(study: Study) -> None:
 
     Raises
     ------
-    OptionError, UnknownLabelError, SourceError
+    OptionError, UnknownLabelError, SettingsError, SourceError, MissingExtraError
         As the stage that would meet it hours later.
     """
     _check_encoding(study)
-    for space in study.analysis.embeddings:
-        family, options = study.embedding(space)
-        for path in embedder(family, **options).files():
-            if not path.is_file():
-                raise SourceError(
-                    f"the model file of the embedding {space!r}",
-                    f"no file {path}",
-                    f"Correct 'model' under [embeddings.{space}] in study.toml",
-                )
+    for table in study.analysis.embeddings:
+        _check_embedding(study, table)
+    tables = study.analysis.embeddings
+    names = [space.name for table in tables for space in study.stated.of_table(table)]
+    for name, count in Counter(names).items():
+        part_name("features", (name,))
+        if count > 1:
+            raise SettingsError(
+                "a name of its own for every space in study.toml",
+                f"{name!r} twice: an embedding, and a layer of another",
+                "Rename that embedding",
+            )
+    if unfitted := study.unfitted_spaces:
+        logging.getLogger("hgcube").warning("%s", not_fitted(unfitted))
+
+
+def not_fitted(spaces: list[str]) -> str:
+    """Return the sentence about spaces of several bands.
+
+    Parameters
+    ----------
+    spaces : list of str
+
+    Returns
+    -------
+    str
+    """
+    return (
+        f"stored but not fitted: {', '.join(spaces)} (bands need a penalty each, which no "
+        "estimator has yet; fit each band as a space of its own)"
+    )
+
+
+def _check_embedding(study: Study, table: str) -> None:
+    family, options = study.stated.resolved(table)
+    if missing := missing_packages(factory_of(family)):
+        raise MissingExtraError(
+            f"{' and '.join(missing)} for the embedding {table!r}",
+            "no such package",
+            "Run: pip install 'hgcube[embed]'",
+        )
+    for label in recordings_named(options):
+        if label not in study.recordings:
+            raise UnknownLabelError.of(
+                f"recording as 'speaker' of {table!r}", label, study.recordings
+            )
+    embedder = study.stated.embedder(table)
+    if not embedder.layers:
+        raise SettingsError(f"layers of the embedding {table!r}", "none", "Name them in 'layers'")
+    for path in embedder.files():
+        if not path.is_file():
+            raise SourceError(
+                f"the files of the embedding {table!r}",
+                f"no file {path}",
+                f"Correct the paths under [embeddings.{table}] in study.toml",
+            )
 
 
 def _check_encoding(study: Study) -> None:

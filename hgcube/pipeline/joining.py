@@ -56,7 +56,7 @@ def along_words(parts: list[xr.DataArray]) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        An electrode that is bad in one recording is bad in all.
+        An electrode that is bad in one recording is bad in all; words without vector are added up.
 
     Raises
     ------
@@ -81,6 +81,8 @@ def along_words(parts: list[xr.DataArray]) -> xr.DataArray:
             "Leave the recordings that differ out of the study, or name their task",
         ) from None
     joined = joined.assign_coords({n.WORD: np.arange(joined.sizes[n.WORD])})
+    if all("n_without_vector" in part.attrs for part in parts):
+        joined.attrs["n_without_vector"] = sum(part.attrs["n_without_vector"] for part in parts)
     return joined.assign_coords(_bad_in_any(parts)) if n.BAD in joined.coords else joined
 
 

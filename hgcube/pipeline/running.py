@@ -23,7 +23,7 @@ from hgcube.pipeline.checking import check_study
 from hgcube.pipeline.state import PartState, States
 from hgcube.pipeline.steps import STEPS, Cube, Step
 from hgcube.pipeline.study import Study, open_study
-from hgcube.store import Entry, locked, part_name, record_failure, sweep, write_part
+from hgcube.store import Entry, Key, locked, part_name, record_failure, sweep, write_part
 
 logger = logging.getLogger("hgcube")
 
@@ -186,33 +186,48 @@ def _computed(
         yield from _locally(runner.study, step, ready)
         return
     futures = {}
-    for state in ready:
+    for bundle in _bundles(runner.study, step, ready):
         try:
-            pending = _pending(runner.study, step, state.expected)
+            pending = _pending_bundle(runner.study, step, bundle)
         except Exception as error:
-            yield state, error
+            yield from ((state, error) for state in bundle)
         else:
-            futures[runner.computer.compute(pending)] = state
+            futures[runner.computer.compute(pending)] = bundle
     yield from _finished(runner.computer, futures)
+
+
+def _bundles(study: Study, step: Step, ready: list[PartState]) -> list[list[PartState]]:
+    bundles: dict[Key, list[PartState]] = {}
+    for state in ready:
+        bundles.setdefault(step.bundle(study, state.expected.key), []).append(state)
+    return list(bundles.values())
 
 
 def _locally(
     study: Study, step: Step, ready: list[PartState]
 ) -> Iterator[tuple[PartState, BaseException | None]]:
+    bundles = _bundles(study, step, ready)
     if study.execution.scheduler != "threads":
-        for state in ready:
-            yield state, _error_of(study, step, state, "synchronous")
+        for bundle in bundles:
+            for state in bundle:
+                yield state, _error_of(study, step, state, "synchronous")
         return
     # One pool waits for parts while the other computes their blocks.
     threads = study.execution.workers or os.cpu_count()
     parts, blocks = ThreadPoolExecutor(threads), ThreadPoolExecutor(threads)
-    futures = {parts.submit(_error_of, study, step, state, blocks): state for state in ready}
+    futures = {parts.submit(_errors_of, study, step, bundle, blocks): bundle for bundle in bundles}
     try:
         for future in as_completed(futures):
-            yield futures[future], future.result()
+            yield from zip(futures[future], future.result(), strict=True)
     finally:
         for pool in (parts, blocks):
             pool.shutdown(cancel_futures=True)
+
+
+def _errors_of(
+    study: Study, step: Step, bundle: list[PartState], scheduler: ThreadPoolExecutor
+) -> list[BaseException | None]:
+    return [_error_of(study, step, state, scheduler) for state in bundle]
 
 
 def _error_of(
@@ -227,13 +242,39 @@ def _error_of(
 
 
 def _finished(
-    client: Any, futures: dict[Any, PartState]
+    client: Any, futures: dict[Any, list[PartState]]
 ) -> Iterator[tuple[PartState, BaseException | None]]:
     import distributed
 
     for future in distributed.as_completed(futures, loop=client.loop, raise_errors=False):
-        yield futures[future], future.exception()
+        bundle, error = futures[future], future.exception()
+        if error is None and len(bundle) > 1:
+            yield from zip(bundle, future.result(), strict=True)
+        else:
+            yield from ((state, error) for state in bundle)
         future.release()
+
+
+def _pending_bundle(study: Study, step: Step, bundle: list[PartState]) -> Delayed:
+    if len(bundle) == 1:
+        return _pending(study, step, bundle[0].expected)
+    task: Delayed = delayed(_made_in_turn, pure=False)(
+        step, study, [state.expected for state in bundle]
+    )
+    return task
+
+
+def _made_in_turn(step: Step, study: Study, entries: list[Entry]) -> list[Exception | None]:
+    """Make parts one after another and return each one's error: the others go on."""
+    errors: list[Exception | None] = []
+    for entry in entries:
+        try:
+            _made(step, study, entry)
+        except Exception as error:
+            errors.append(error)
+        else:
+            errors.append(None)
+    return errors
 
 
 def _pending(study: Study, step: Step, entry: Entry) -> Delayed:

@@ -11,9 +11,11 @@ from typing import Any
 
 import xarray as xr
 
+from hgcube import names as n
 from hgcube import tables
 from hgcube.chunks import in_blocks
-from hgcube.embeddings import embed, embedder
+from hgcube.embeddings import embed
+from hgcube.embeddings.stated import recordings_named, with_recordings
 from hgcube.encoding import encode
 from hgcube.epochs import epoch
 from hgcube.inference import verify
@@ -24,6 +26,7 @@ from hgcube.pipeline import joining, sizing
 from hgcube.pipeline.sizing import result_block
 from hgcube.pipeline.study import Study
 from hgcube.reference import rereference
+from hgcube.schema import text_array
 from hgcube.signal import band_power
 from hgcube.speech import voice_onsets
 from hgcube.store import Key, Part, open_part
@@ -68,6 +71,9 @@ class Step:
     blocks : callable
         Study, key -> number of blocks that are computed side by side. A part of one block is
         built whole inside one task, on a worker.
+    bundle : callable
+        Study, key -> what one task makes: parts of one bundle are made in it, one after another,
+        because one computation gives them all.
     memory : callable
         Study, key -> bytes that one task needs at its peak.
     compiles : callable
@@ -83,6 +89,7 @@ class Step:
     revision: int = 1
     sources: Callable[[Study, Key], dict[str, Path]] = _nothing
     blocks: Callable[[Study, Key], int] = lambda *_: 1
+    bundle: Callable[[Study, Key], Key] = lambda _, key: key
     memory: Callable[[Study, Key], int] = lambda *_: 0
     compiles: Callable[[Study], None] = lambda _: None
 
@@ -191,26 +198,51 @@ def _build_epochs(study: Study, key: Key) -> Cube:
 # features ---------------------------------------------------------------------------------------
 
 
+def _feature_keys(study: Study) -> list[Key]:
+    return [(space, subject) for space in study.stated.spaces for subject in study.subjects]
+
+
+def _feature_needs(study: Study, key: Key) -> list[Part]:
+    _, options = study.stated.embedding(key[0])
+    labels = [*study.recordings_of(key[1]), *recordings_named(options)]
+    return [("recordings", (label,)) for label in dict.fromkeys(labels)]
+
+
 def _feature_sources(study: Study, key: Key) -> dict[str, Path]:
-    family, options = study.embedding(key[0])
-    return {path.name: path for path in embedder(family, **options).files()}
+    files: dict[str, Path] = {}
+    for path in study.stated.embedder(study.stated.spaces[key[0]].table).files():
+        # Files of several models may have one name.
+        files[f"{path.parent.name}/{path.name}" if path.name in files else path.name] = path
+    return files
 
 
 def _feature_settings(study: Study, key: Key) -> dict[str, Any]:
-    options = dict(study.analysis.embeddings[key[0]])
-    if isinstance(options.get("model"), str):
-        options["model"] = Path(options["model"]).name
-    return {"embeddings": {key[0]: options}}
+    return {"embeddings": study.stated.settings(key[0])}
 
 
 def _build_features(study: Study, key: Key) -> Cube:
     space, subject = key
-    family, options = study.embedding(space)
-    each = [
-        embed(_dataset(study, "recordings", (label,))["words"], family, space=space, **options)
-        for label in study.recordings_of(subject)
-    ]
+    family, options = study.stated.embedding(space)
+    given = with_recordings(options, lambda label: _named_recording(study, label))
+    controlled = text_array(study.stated.controlled(space))
+    each = []
+    for label in study.recordings_of(subject):
+        recording = _dataset(study, "recordings", (label,))
+        made = embed(
+            recording["words"],
+            family,
+            audio=recording.get("audio"),
+            layer=study.stated.spaces[space].layer,
+            space=space,
+            cache=study.cache,
+            **given,
+        )
+        each.append(made.assign_coords({n.CONTROL_OF: controlled}))
     return joining.along_words(each)
+
+
+def _named_recording(study: Study, label: str) -> xr.Dataset:
+    return _dataset(study, "recordings", (label,)).assign_attrs(recording=label)
 
 
 # results ----------------------------------------------------------------------------------------
@@ -220,7 +252,7 @@ def _result_keys(study: Study) -> list[Key]:
     return [
         (subject, space, solver)
         for subject in study.subjects
-        for space in sorted(study.analysis.embeddings)
+        for space in study.fitted_spaces
         for solver in sorted(study.analysis.encoding.enabled)
     ]
 
@@ -325,17 +357,16 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         kind="features",
-        keys=lambda study: [
-            (space, subject)
-            for space in sorted(study.analysis.embeddings)
-            for subject in study.subjects
-        ],
-        needs=lambda study, key: [
-            ("recordings", (label,)) for label in study.recordings_of(key[1])
-        ],
+        keys=_feature_keys,
+        needs=_feature_needs,
+        bundle=lambda study, key: (
+            study.stated.together(study.stated.spaces[key[0]].table),
+            key[1],
+        ),
         sources=_feature_sources,
         settings=_feature_settings,
         build=_build_features,
+        revision=2,  # layers, controls and provenance
     ),
     Step(
         kind="results",
@@ -350,7 +381,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         kind="verdicts",
-        keys=lambda study: [("all",)] if study.analysis.embeddings else [],
+        keys=lambda study: [("all",)] if study.fitted_spaces else [],
         needs=_all_results,
         gathers="results",
         settings=_nothing,
@@ -358,7 +389,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         kind="tables",
-        keys=lambda study: [("electrodes",), ("words",)] if study.analysis.embeddings else [],
+        keys=lambda study: [("electrodes",), ("words",)] if study.fitted_spaces else [],
         needs=_table_needs,
         gathers="results",
         settings=_nothing,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import threading
@@ -14,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from hgcube.config import Analysis, Execution, Source, read_study
+from hgcube.embeddings.contents import content_hash
+from hgcube.embeddings.stated import Stated
 from hgcube.io.bids import RecordingFiles, list_recordings
 from hgcube.io.recording import open_recording
 from hgcube.store import part_sizes
 from hgcube.store.ledger import LEDGER, read_json, write_json
-
-_BLOCK = 2**22
 
 
 @dataclass(frozen=True)
@@ -65,13 +64,25 @@ class Study:
         """Return the labels of a subject's recordings, in order."""
         return sorted(label for label, files in self.recordings.items() if files.subject == subject)
 
-    def embedding(self, space: str) -> tuple[str, dict[str, Any]]:
-        """Return family and options of a space; a relative ``model`` is looked up here first."""
-        options = dict(self.analysis.embeddings[space])
-        model = options.get("model")
-        if isinstance(model, str) and (self.store / model).exists():
-            options["model"] = str(self.store / model)
-        return options.pop("family", space), options
+    @cached_property
+    def stated(self) -> Stated:
+        """Return the embeddings of the study, resolved."""
+        return Stated(self.analysis.embeddings, self.store)
+
+    @property
+    def cache(self) -> Path:
+        """Return where vectors are kept; may be deleted at any time."""
+        return self.store / "cache" / "embeddings"
+
+    @property
+    def fitted_spaces(self) -> list[str]:
+        """Return the spaces that results are made of, sorted: those that are one band."""
+        return sorted(space for space in self.stated.spaces if len(self.stated.bands(space)) < 2)
+
+    @property
+    def unfitted_spaces(self) -> list[str]:
+        """Return the other spaces, sorted."""
+        return sorted(self.stated.spaces.keys() - set(self.fitted_spaces))
 
     def sizes(self, label: str) -> dict[str, int]:
         """Return the dims of a recording set, stored or else as its files have them."""
@@ -154,7 +165,7 @@ class Identities:
         stat = path.stat()
         known = self._known.get(str(path), {})
         if (known.get("size"), known.get("mtime_ns")) != (stat.st_size, stat.st_mtime_ns):
-            known = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "hash": _hash(path)}
+            known = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "hash": content_hash(path)}
             self._known[str(path)] = known
             self._changed = True
         return str(known["hash"])
@@ -164,11 +175,3 @@ class Identities:
         if self._changed:
             write_json(self._path, self._known)
             self._changed = False
-
-
-def _hash(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

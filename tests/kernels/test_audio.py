@@ -57,6 +57,21 @@ def test_a_voice_that_sounds_already_is_followed_back():
     assert audio.first_voice(level, 1.0, 25, 200) == (500, False)
 
 
+def test_a_voice_ends_after_its_last_syllable():
+    level = np.zeros(1000)
+    level[180:300] = 5.0
+    level[320:400] = 5.0  # a silence inside a word does not end it
+    level[600:700] = 5.0
+    assert audio.voice_end(level, 1.0, 25, 180) == 400
+    assert audio.voice_end(level, 1.0, 25, 100) == 400
+    assert audio.voice_end(level, 1.0, 25, 401) == 700
+    assert audio.voice_end(level, 1.0, 25, 701) == -1
+    assert audio.voice_end(level[:650], 1.0, 25, 600) == 650
+    level[400:405] = 5.0
+    level[430:435] = 5.0  # too short to be a voice
+    assert audio.voice_end(level, 1.0, 25, 180) == 405
+
+
 @pytest.mark.parametrize(
     ("sound", "clipped"),
     [

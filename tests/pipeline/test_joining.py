@@ -23,7 +23,7 @@ def epochs_of(run: str, *, bad: list[bool], reasons: list[str], n_words: int = 3
             "bad": ("electrode", bad),
             "bad_reason": ("electrode", text_array(reasons)),
         },
-        attrs={"target": "mean", "n_without_vector": int(run)},
+        attrs={"target": "mean", "gain": run, "n_without_vector": int(run)},
     )
 
 
@@ -38,7 +38,7 @@ def test_words_are_numbered_anew_and_know_their_run() -> None:
     assert joined.bad.values.tolist() == [False, True, True]
     assert joined.bad_reason.values.tolist() == ["", "flat;noisy", "flat"]
     assert joined[:, 0].values.tolist() == [1, 1, 1, 2, 2]
-    assert joined.attrs == {"target": "mean"}
+    assert joined.attrs == {"target": "mean", "n_without_vector": 1 + 2}
     assert along_words([first]) is first
 
 

@@ -13,6 +13,7 @@ def test_a_model_beside_the_study_is_found(tmp_path: Path) -> None:
         "fasttext": {"model": "elsewhere.bin"},
     }
     study = Study(tmp_path, Analysis(embeddings=embeddings), Execution())
-    assert study.embedding("near") == ("fasttext", {"model": str(tmp_path / "m.bin")})
-    assert study.embedding("fasttext") == ("fasttext", {"model": "elsewhere.bin"})
+    near, far = study.stated.embedding("near"), study.stated.embedding("fasttext")
+    assert near == ("fasttext", {"model": str(tmp_path / "m.bin")})
+    assert far == ("fasttext", {"model": "elsewhere.bin"})
     assert study.analysis.embeddings == embeddings
