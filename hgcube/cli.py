@@ -166,6 +166,62 @@ def run(
 
 
 @app.command()
+def embed(
+    store: Store,
+    embedding: Annotated[str, typer.Option(help="NAME of [embeddings.NAME].")],
+    family: Annotated[str | None, typer.Option(help="NAME itself, if not said.")] = None,
+    model: Annotated[str | None, typer.Option(help="File, folder or name of the hub.")] = None,
+    layers: Annotated[str | None, typer.Option(help="all, penultimate, or 3,4.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address, scheduler file, threads or synchronous.")
+    ] = None,
+) -> None:
+    """Make the features of one embedding, and a page that shows how alike words are in it."""
+    import pandas as pd
+
+    from hgcube.pipeline import embed_study
+    from hgcube.reporting import embedding_page, spaces
+
+    given = {"family": family, "model": model, "layers": _layers(layers)}
+    stated = {name: value for name, value in given.items() if value is not None}
+    outcome = embed_study(store, embedding, stated, workers=workers, scheduler=scheduler)
+    if not outcome.complete:
+        raise typer.Exit(1)
+    typer.echo(pd.DataFrame(spaces(store, embedding)).to_string(index=False))
+    typer.echo(embedding_page(store, embedding))
+
+
+def _layers(stated: str | None) -> str | list[int] | None:
+    if stated is None or stated in ("all", "penultimate"):
+        return stated
+    try:
+        return [int(layer) for layer in stated.split(",")]
+    except ValueError:
+        raise OptionError(
+            "--layers all, penultimate, or numbers joined by commas", stated, "Correct it"
+        ) from None
+
+
+@app.command()
+def embeddings() -> None:
+    """List the embeddings: what each makes, what it needs, and what of that is not here."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from hgcube.embeddings import families
+
+    table = Table("embedding", box=None, pad_edge=False)
+    for column, ratio in (("makes", 5), ("needs", 4), ("not here", 4)):
+        table.add_column(column, ratio=ratio, overflow="fold")
+    for family in families():
+        missing = "\n".join(family.missing) or "-"
+        table.add_row(family.name, family.makes, "\n".join(family.needs) or "-", missing)
+    width = max(Console().width, 120)
+    Console(markup=False, highlight=False, width=width).print(table)
+
+
+@app.command()
 def plan(store: Store) -> None:
     """Show what a run would do: parts, tasks and memory per task."""
     from dask.utils import format_bytes

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import dask
 import numpy as np
 import pandas as pd
 import pytest
+import tiny_models
 import xarray as xr
 
 import hgcube
 from hgcube.cli import app, main
+from hgcube.embeddings import families
 from hgcube.errors import SettingsError
 from hgcube.schema import finish, text_array
 from hgcube.store import create, write_part
@@ -21,6 +25,7 @@ HEAVY = ("torch", "mne", "panel", "gensim", "distributed", "transformers", "skle
 COMMANDS = {
     *("demo", "simulate", "init", "run", "plan", "status"),
     *("query", "verify", "report", "export", "bench", "version"),
+    *("embed", "embeddings"),
 }
 
 
@@ -238,3 +243,100 @@ class TestExport:
         assert ".parquet or .fif" in printed
         assert "'windows'" in printed
         assert "'01'" in printed
+
+
+def test_embeddings_lists_every_family(capsys: pytest.CaptureFixture[str]) -> None:
+    assert called("embeddings") == 0
+    printed = capsys.readouterr().out
+    for family in families():
+        assert f"\n{family.name} " in printed
+        assert " ".join(family.makes.split()[:2]) in printed
+    assert "model = ..." in printed
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("embed")
+    hgcube.simulate(
+        made / "bids",
+        n_subjects=1,
+        n_words=6,
+        n_electrodes=3,
+        sampling_frequency=512.0,
+        audio_frequency=4000.0,
+        word_duration=1.0,
+        fixation_duration=0.5,
+    )
+    tiny_models.gpt2(made / "tiny")
+    return made
+
+
+class TestEmbed:
+    @pytest.fixture
+    def study(self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.chdir(folder)
+        return create(tmp_path / "store", source=folder / "bids")
+
+    def embed(self, study: Path, *more: str) -> int:
+        where = ("--scheduler", "synchronous")
+        return called("embed", study.parent, "--embedding", "gpt2", *where, *more)
+
+    def test_states_makes_prints_and_draws(
+        self, study: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        before = study.read_text()
+        assert self.embed(study, "--model", "tiny", "--layers", "1,3") == 0
+        printed = capsys.readouterr().out
+        head, *rows, page = printed.splitlines()
+        assert "space layer depth" in " ".join(head.split())
+        assert [row.split()[:4] for row in rows] == [
+            ["gpt2-1", "1", "0.33", "16"],
+            ["gpt2-3", "3", "1.00", "16"],
+        ]
+        text = study.read_text()
+        assert text.startswith(before)
+        stated = tomllib.loads(text)["embeddings"]["gpt2"]
+        assert stated.pop("layers") == [1, 3]
+        assert (study.parent / stated.pop("model")).resolve() == (folder / "tiny").resolve()
+        assert stated == {}
+        html = Path(page).read_text()
+        assert html.count("data:image/svg+xml") == 1
+        assert re.findall(r'(?:src|href)="(.{5})', html) == ["data:"]
+        assert "gpt2-3" in html
+        made = hgcube.status(study.parent).query("state == 'done'")
+        assert set(made["kind"]) == {"recordings", "features"}
+
+    def test_what_is_there_is_used_and_not_changed(
+        self, study: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.embed(study, "--model", "tiny", "--layers", "penultimate") == 0
+        text = study.read_text()
+        assert self.embed(study) == 0
+        assert self.embed(study, "--model", "tiny") == 0
+        capsys.readouterr()
+        for more, says in (
+            (("--layers", "3"), "layers = [3] of [embeddings.gpt2]. Got layers = 'penultimate'"),
+            (("--family", "random"), "family = 'random' of [embeddings.gpt2]. Got family = 'gpt2'"),
+            (("--model", "bids"), "model = "),
+        ):
+            assert self.embed(study, *more) == 2
+            assert says in capsys.readouterr().err
+        assert study.read_text() == text
+
+    @pytest.mark.parametrize(
+        ("more", "says"),
+        [
+            (("--model", "no/such"), "hf download no/such"),
+            (("--model", "tiny", "--layers", "9"), "0 to 3"),
+            (("--model", "tiny", "--layers", "last"), "--layers all, penultimate"),
+            (("--family", "gtp2"), "'gpt2'"),
+        ],
+    )
+    def test_mistakes_leave_the_study_as_it_is(
+        self, study: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...], says: str
+    ) -> None:
+        before = study.read_text()
+        assert self.embed(study, *more) == 2
+        assert says in capsys.readouterr().err
+        assert study.read_text() == before
+        assert list(study.parent.iterdir()) == [study]

@@ -42,6 +42,8 @@ class FastText(OfTexts):
     Bojanowski et al. (2017), Enriching word vectors with subword information, TACL 5.
     """
 
+    packages = ("gensim",)
+
     def __init__(self, *, model: str | Path, trained_on: str = "not stated") -> None:
         self._path = Path(model).expanduser()
         self._trained_on = trained_on

@@ -61,6 +61,7 @@ class LanguageModel:
     """
 
     hears = False
+    packages = ("torch", "transformers")
 
     def __init__(  # noqa: PLR0913 - each is a line of study.toml
         self,

@@ -65,7 +65,8 @@ def embed(
         ``space``, ``embedding``, ``layer``, ``depth`` (layer over last layer; NaN for a family
         without layers) and ``control_of`` (a space, or empty). What the family says of itself is
         in the attributes. A word without a vector is a row of NaN with its reason in ``flag``,
-        counted in the log and in ``n_without_vector``.
+        counted in the log and in ``n_without_vector``; ``mean_cosine`` is that of all pairs of
+        different words.
 
     Raises
     ------
@@ -197,7 +198,7 @@ def _cube(
     if without.any() and not place:
         # The other layers lack the same words.
         _warn_of_missing(words, without, made, labels)
-    _warn_of_alike(words, vectors.values[~without], labels, without)
+    cosine = _mean_cosine(words, vectors.values, ~without, labels)
     about = {name: (n.WORD, of_each) for name, of_each in made.words.items() if name != n.FLAG}
     about.setdefault("in_vocabulary", (n.WORD, ~without))
     provenance = family.provenance()
@@ -214,7 +215,8 @@ def _cube(
             n.CONTROL_OF: text_array(family.control_of),
         }
     )
-    return finish(labeled, "features", attrs={"n_without_vector": int(without.sum()), **provenance})
+    counted = {"n_without_vector": int(without.sum()), **cosine}
+    return finish(labeled, "features", attrs={**counted, **provenance})
 
 
 def _warn_of_missing(
@@ -235,14 +237,16 @@ def _warn_of_missing(
     )
 
 
-def _warn_of_alike(
-    words: xr.DataArray, vectors: Any, labels: Mapping[str, str], without: Any
-) -> None:
-    _, first = np.unique(np.asarray(words.values.tolist())[~without], return_index=True)
-    if len(first) < 2 or vectors.shape[1] < _FEW:
-        return
-    cosine = mean_cosine(vectors[first])
-    if cosine > ALIKE:
+def _mean_cosine(
+    words: xr.DataArray, vectors: Any, known: Any, labels: Mapping[str, str]
+) -> dict[str, float]:
+    """Return the mean cosine of different texts, as an attribute; warn where all are alike."""
+    texts = np.asarray(words.values.tolist(), dtype=str)[known]
+    _, first = np.unique(texts, return_index=True)
+    cosine = mean_cosine(vectors[known][first])
+    if np.isnan(cosine):
+        return {}
+    if cosine > ALIKE and vectors.shape[1] >= _FEW:
         _LOG.warning(
             "space %s: the vectors of %d words are nearly all alike (mean cosine %.4f). A model "
             "that reads one word alone gives its first token a state that all words share; "
@@ -251,6 +255,7 @@ def _warn_of_alike(
             len(first),
             cosine,
         )
+    return {"mean_cosine": cosine}
 
 
 def mean_cosine(vectors: np.ndarray[Any, Any]) -> float:

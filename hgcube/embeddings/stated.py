@@ -18,6 +18,9 @@ from hgcube.errors import SettingsError, UnknownLabelError, closest
 PATHS = ("model", "table", "lexicon", "sounds")
 """Options that may be paths, seen from the store's folder."""
 
+BANDS = "bands need a penalty each, which no estimator has yet"
+"""Why spaces of several bands are stored but not fitted."""
+
 SPEAKER = "speaker"
 """The option that names a recording whose sound is heard instead of the word's own."""
 

@@ -11,7 +11,7 @@ import xarray as xr
 from hgcube import names as n
 from hgcube.embeddings.families import missing_packages
 from hgcube.embeddings.protocol import factory_of
-from hgcube.embeddings.stated import recordings_named
+from hgcube.embeddings.stated import BANDS, recordings_named
 from hgcube.errors import MissingExtraError, SettingsError, SourceError, UnknownLabelError
 from hgcube.folds import assign_folds
 from hgcube.kernels.plan import Plan, check_plan
@@ -49,24 +49,11 @@ def check_study(study: Study) -> None:
                 "Rename that embedding",
             )
     if unfitted := study.unfitted_spaces:
-        logging.getLogger("hgcube").warning("%s", not_fitted(unfitted))
-
-
-def not_fitted(spaces: list[str]) -> str:
-    """Return the sentence about spaces of several bands.
-
-    Parameters
-    ----------
-    spaces : list of str
-
-    Returns
-    -------
-    str
-    """
-    return (
-        f"stored but not fitted: {', '.join(spaces)} (bands need a penalty each, which no "
-        "estimator has yet; fit each band as a space of its own)"
-    )
+        logging.getLogger("hgcube").warning(
+            "stored but not fitted: %s (%s; fit each band as a space of its own)",
+            ", ".join(unfitted),
+            BANDS,
+        )
 
 
 def _check_embedding(study: Study, table: str) -> None:

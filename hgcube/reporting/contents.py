@@ -11,6 +11,7 @@ import xarray as xr
 
 from hgcube import names as n
 from hgcube.config import Analysis, read_study
+from hgcube.embeddings.stated import BANDS, Stated
 from hgcube.errors import HgcubeError, StoreError
 from hgcube.store import KEYS, Entry, Part, open_part, part_name, read_ledger
 
@@ -126,22 +127,42 @@ def _gaps(store: Path, ledger: dict[Part, Entry], analysis: Analysis) -> list[Ga
         for part, e in ledger.items()
         if e.status == "failed"
     ]
+    fitted, unfitted = _spaces(store, ledger, analysis)
+    gaps += [
+        Gap(f"results of {space}", BANDS, "Fit each band as a space of its own")
+        for space in unfitted
+    ]
     empty = [kind for kind in KEYS if not made(ledger, kind)]
     gaps += [Gap(kind, "not made yet", f"{command} --steps {kind}") for kind in empty]
     return gaps + [
         Gap(part_name(kind, key), "not made yet", f"{command} --steps {kind}")
-        for kind, key in _expected(ledger, analysis)
+        for kind, key in _expected(ledger, analysis, fitted, unfitted)
         if kind not in empty and (kind, key) not in ledger
     ]
 
 
-def _expected(ledger: dict[Part, Entry], analysis: Analysis) -> list[Part]:
+def _spaces(
+    store: Path, ledger: dict[Part, Entry], analysis: Analysis
+) -> tuple[list[str], list[str]]:
+    """Return the spaces that are fitted and those that are not; as stored without their models."""
+    stated = Stated(analysis.embeddings, store)
+    try:
+        bands = {space: len(stated.bands(space)) for space in sorted(stated.spaces)}
+    except HgcubeError:
+        return sorted({key[0] for key in made(ledger, "features")}), []
+    fitted = [space for space, count in bands.items() if count < 2]
+    return fitted, [space for space in bands if space not in fitted]
+
+
+def _expected(
+    ledger: dict[Part, Entry], analysis: Analysis, fitted: list[str], unfitted: list[str]
+) -> list[Part]:
     """Return the parts that the settings ask for, of every subject with a recording."""
     subjects = sorted({key[0].partition("_")[0] for key in made(ledger, "recordings")})
-    spaces, solvers = sorted(analysis.embeddings), sorted(analysis.encoding.enabled)
+    solvers = sorted(analysis.encoding.enabled)
     parts: list[Part] = [("epochs", (s, t)) for s in subjects for t in ("mean", "windows")]
-    parts += [("features", (x, s)) for x in spaces for s in subjects]
-    return parts + [("results", (s, x, v)) for s in subjects for x in spaces for v in solvers]
+    parts += [("features", (x, s)) for x in [*fitted, *unfitted] for s in subjects]
+    return parts + [("results", (s, x, v)) for s in subjects for x in fitted for v in solvers]
 
 
 def _open(store: Path, ledger: dict[Part, Entry], part: Part, gaps: list[Gap]) -> Cube | None:

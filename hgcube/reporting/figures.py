@@ -56,7 +56,7 @@ def _bins(contents: Contents) -> list[Figure]:
             "bins",
             f"R2 across electrodes of each held-out word, {space}, {solver}: words per subject in "
             "each bin, the model beside the mean word alone.",
-            _uri(r2_bins(words.sel(space=space, solver=solver))),
+            uri_of(r2_bins(words.sel(space=space, solver=solver))),
         )
         for space in words[n.SPACE].values.tolist()
     ]
@@ -75,7 +75,7 @@ def _scores(contents: Contents) -> list[Figure]:
         Figure(
             "electrodes",
             f"{words} of each electrode, {space}, {solver}. Diamonds: found electrodes.",
-            _uri(electrodes(table.sel(space=space, solver=solver), kind)),
+            uri_of(electrodes(table.sel(space=space, solver=solver), kind)),
         )
         for space in table[n.SPACE].values.tolist()
         for kind, words in kinds.items()
@@ -100,7 +100,7 @@ def _envelopes(contents: Contents) -> list[Figure]:
         Figure(
             "envelope",
             f"Around the {lock} onset (line): mean over words, band: 95 % interval of that mean.",
-            _uri(envelope(epochs, electrode)),
+            uri_of(envelope(epochs, electrode)),
         )
         for electrode in chosen
     ]
@@ -120,7 +120,17 @@ def _interesting(contents: Contents, epochs: xr.DataArray) -> list[str]:
     return [labels[i] for i in np.argsort(change)[::-1][: MOST_ENVELOPES - 1]]
 
 
-def _uri(element: Any) -> str:
+def uri_of(element: Any) -> str:
+    """Return a figure as the address of an SVG that is in the address itself.
+
+    Parameters
+    ----------
+    element : holoviews element, overlay or layout
+
+    Returns
+    -------
+    str
+    """
     hv = drawing.plotting()
     svg, _ = hv.renderer("matplotlib").instance(fig="svg", dpi=72)(element, fmt="svg")
     encoded = base64.b64encode(svg.encode()).decode()

@@ -45,9 +45,30 @@ def report(store: str | Path) -> Path:
         If there is no study.toml, or a wrong one.
     """
     contents = read(store)
-    path = contents.store / PAGE
+    return write_page(contents.store / PAGE, "page.html", _context(contents))
+
+
+def write_page(path: Path, template: str, context: dict[str, Any]) -> Path:
+    """Fill a template and write the page at once.
+
+    Parameters
+    ----------
+    path : path
+    template : str
+        File in ``templates``.
+    context : dict
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
     partial = path.with_suffix(".partial")
-    page = _page(contents)
+    page = _rendered(template, context)
     try:
         partial.write_text(page, encoding="utf-8")
         partial.replace(path)
@@ -61,7 +82,7 @@ def report(store: str | Path) -> Path:
     return path
 
 
-def _page(contents: Contents) -> str:
+def _rendered(template: str, context: dict[str, Any]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     # every text comes from files of the user: all of it is escaped
@@ -72,7 +93,7 @@ def _page(contents: Contents) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html").render(**_context(contents))
+    return environment.get_template(template).render(**context)
 
 
 def _context(contents: Contents) -> dict[str, Any]:
