@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from hgcube.embeddings.contents import content_hash
 from hgcube.errors import MissingExtraError, OptionError, SourceError
 
 _N_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "encoder_layers", "num_layers")
@@ -146,7 +147,10 @@ class Pretrained:
         """Return the hub's commit, or a digest of all files of a folder that is not the hub's."""
         if self.folder.parent.name == "snapshots":
             return self.folder.name
-        return "content " + _digest(self.files, self.state)
+        digest = hashlib.blake2b(digest_size=8)
+        for path in self.files:
+            digest.update(path.name.encode() + bytes.fromhex(content_hash(path)))
+        return f"content {digest.hexdigest()}"
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -235,16 +239,6 @@ def versions(*names: str) -> dict[str, str]:
         return {f"{name}_version": version(name) for name in names}
     except PackageNotFoundError as error:
         raise _not_installed(str(error.name)) from None
-
-
-@lru_cache(maxsize=8)
-def _digest(files: tuple[Path, ...], _state: object) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for path in files:
-        with path.open("rb") as stream:
-            each = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16))
-        digest.update(path.name.encode() + each.digest())
-    return digest.hexdigest()
 
 
 def corrupt(model: Pretrained, expected: str, got: object) -> SourceError:
