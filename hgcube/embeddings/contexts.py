@@ -41,7 +41,7 @@ def around(words: xr.DataArray, context: str, *, window: int, ahead: bool) -> li
     """
     texts = [" ".join(str(text).split()) for text in words.values.tolist()]
     found = [("", "")] * len(texts)
-    for places in _stretches(words, context):
+    for places in stretches(words, context):
         for at, place in enumerate(places):
             start = max(0, at - window) if context == "transcript" else 0
             after = places[at + 1 :] if ahead and context == "sentence" else ()
@@ -53,8 +53,18 @@ def _joined(texts: Sequence[str], places: Sequence[int]) -> str:
     return " ".join(texts[place] for place in places if texts[place])
 
 
-def _stretches(words: xr.DataArray, context: str) -> Iterator[list[int]]:
-    """Yield the places of words, in order, that can be each other's context."""
+def stretches(words: xr.DataArray, context: str) -> Iterator[list[int]]:
+    """Yield the places of words, in order, that can be each other's context.
+
+    Parameters
+    ----------
+    words, context
+        As `around`. In ``"transcript"`` those of one recording are together.
+
+    Yields
+    ------
+    list of int
+    """
     if context == "isolated":
         return
     runs = _labels(words, _RUN)
