@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from hgcube.embeddings import fasttext, joined, language_model, random, word_vectors
+from hgcube.embeddings import (
+    acoustics,
+    controls,
+    fasttext,
+    joined,
+    language_model,
+    lexical,
+    random,
+    word_vectors,
+)
 from hgcube.embeddings.cache import caching
 from hgcube.embeddings.families import Family, families
 from hgcube.embeddings.making import embedder, embedder_of
@@ -24,7 +33,9 @@ __all__ = [
     "Item",
     "OfTexts",
     "Vectors",
+    "acoustics",
     "caching",
+    "controls",
     "embed",
     "embed_layers",
     "embedder",
@@ -33,6 +44,7 @@ __all__ = [
     "fasttext",
     "joined",
     "language_model",
+    "lexical",
     "made_vectors",
     "random",
     "register",
