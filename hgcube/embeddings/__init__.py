@@ -10,6 +10,7 @@ from hgcube.embeddings import (
     language_model,
     lexical,
     random,
+    speech_model,
     word_vectors,
 )
 from hgcube.embeddings.cache import caching
@@ -48,5 +49,6 @@ __all__ = [
     "made_vectors",
     "random",
     "register",
+    "speech_model",
     "word_vectors",
 ]

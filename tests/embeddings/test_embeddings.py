@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_models
+import tiny_speech
 import voices
 import xarray as xr
 
@@ -68,6 +69,7 @@ def options_of(
     lexicon, counts = folder / "lexicon.tsv", folder / "counts.csv"
     lexicon.write_text("".join(f"{text}\t{'a ' * i}\n" for i, text in enumerate(TEXTS[1:], 1)))
     counts.write_text("".join(f"{text},{10**i}\n" for i, text in enumerate(TEXTS[1:], 1)))
+    ears = tiny_speech.wav2vec2_layer(folder / "ears")
     toy = {"family": "random", "n_features": 3}
     mel = {"family": "mel", "n_mels": 10, "space": "sound"}
     return {
@@ -84,6 +86,8 @@ def options_of(
         "mismatched": {"of": {**toy, "space": "noise"}},
         "order": {"terms": 2},
         "random": {"n_features": 8},
+        "speech_model": {"model": ears, "pooling": "windows", "lags": [0.0, 0.3]},
+        "wav2vec2": {"model": ears},
         "word_vectors": {"model": table},
     }
 
