@@ -12,7 +12,13 @@ from hgcube import names as n
 from hgcube.embeddings.families import missing_packages
 from hgcube.embeddings.protocol import factory_of
 from hgcube.embeddings.stated import BANDS, recordings_named
-from hgcube.errors import MissingExtraError, SettingsError, SourceError, UnknownLabelError
+from hgcube.errors import (
+    HgcubeError,
+    MissingExtraError,
+    SettingsError,
+    SourceError,
+    UnknownLabelError,
+)
 from hgcube.folds import assign_folds
 from hgcube.kernels.plan import Plan, check_plan
 from hgcube.pipeline.study import Study
@@ -38,6 +44,7 @@ def check_study(study: Study) -> None:
     _check_encoding(study)
     for table in study.analysis.embeddings:
         _check_embedding(study, table)
+        _check_audio(study, table)
     tables = study.analysis.embeddings
     names = [space.name for table in tables for space in study.stated.of_table(table)]
     for name, count in Counter(names).items():
@@ -79,6 +86,38 @@ def _check_embedding(study: Study, table: str) -> None:
                 f"no file {path}",
                 f"Correct the paths under [embeddings.{table}] in study.toml",
             )
+
+
+def _check_audio(study: Study, table: str) -> None:
+    _, options = study.stated.resolved(table)
+    if study.stated.embedder(table).hears:
+        _check_heard(study, table, list(study.recordings))
+    for speaker in recordings_named(options):
+        _check_heard(study, table, [speaker])
+
+
+def _check_heard(study: Study, table: str, labels: list[str]) -> None:
+    """Raise if no recording can be heard; say which cannot where others can."""
+    silent = [label for label in labels if not _has_audio(study, label)]
+    if not silent:
+        return
+    if silent == labels:
+        raise SourceError(
+            f"audio for the embedding {table!r}, which hears the words",
+            f"none in {', '.join(silent)}",
+            "Name its file with 'audio' under [source] in study.toml, or leave the embedding out",
+        )
+    logging.getLogger("hgcube").warning(
+        "no features of %s, which hears the words: no audio in %s", table, ", ".join(silent)
+    )
+
+
+def _has_audio(study: Study, label: str) -> bool:
+    try:
+        return n.AUDIO_TIME in study.sizes(label)
+    except HgcubeError:
+        # What is wrong with a recording is said where it is read; the others go on.
+        return True
 
 
 def _check_encoding(study: Study) -> None:

@@ -29,7 +29,7 @@ from hgcube.errors import (
     UnknownLabelError,
 )
 from hgcube.pipeline.running import run_steps
-from hgcube.pipeline.study import open_study
+from hgcube.pipeline.study import Study, open_study
 from hgcube.store import open_cube
 
 UP_TO_FEATURES = ["recordings", "features"]
@@ -238,6 +238,34 @@ def test_families_that_hear_get_audio_onsets_and_other_speakers(
     assert waiting == {"features/other/01": ["recordings/02"]}
     with pytest.raises(UnknownLabelError, match="'speaker' of 'other'"):
         hgcube.plan(store_of(HEARING.replace('"02"', '"03"')))
+
+
+def test_what_hears_is_refused_where_nothing_can_be_heard(
+    store_of: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(EMBEDDERS, "hears", Hears)
+    silent = {"01"}
+    whole = Study.sizes
+
+    def sizes(self: Study, label: str) -> dict[str, int]:
+        left_out = {"audio_time"} if label in silent else set()
+        return {dim: size for dim, size in whole(self, label).items() if dim not in left_out}
+
+    monkeypatch.setattr(Study, "sizes", sizes)
+    own, _ = HEARING.split("[embeddings.other]")
+    hgcube.plan(store_of(own))
+    assert caplog.text.count("no features of hears, which hears the words: no audio in 01") == 1
+    caplog.clear()
+    silent.add("02")
+    with pytest.raises(SourceError, match=r"audio for .*'hears'.*none in 01, 02"):
+        hgcube.plan(store_of(own))
+    silent.remove("01")
+    with pytest.raises(SourceError, match=r"audio for .*'other'.*none in 02"):
+        hgcube.plan(store_of(HEARING))
+    silent.clear()
+    caplog.clear()
+    hgcube.plan(store_of(HEARING))
+    assert "no audio" not in caplog.text
 
 
 def test_a_plug_in_is_used_like_any_other(
