@@ -35,6 +35,8 @@ def word_similarity(
     Features are standardised over the words that are shown (mean 0, sd 1), so that what all words
     share is no similarity. All panels have the same words in the same order: that of an average
     linkage clustering of their mean similarity. A text that is there several times is shown once.
+    Titles say the layer, the mean cosine of different words (standardised, and raw as ``embed``
+    found it), and how many words are not shown.
 
     Parameters
     ----------
@@ -52,16 +54,19 @@ def word_similarity(
     Raises
     ------
     CubeError
-        If fewer than two words have a vector in all spaces.
+        If there is no cube, the words differ, or fewer than two have a vector in all spaces.
     """
     cubes = [features] if isinstance(features, xr.DataArray) else list(features)
-    places, left_out = _shown([check(cube, "features") for cube in cubes], most_words)
+    cubes = [check(cube, "features").transpose(n.WORD, n.FEATURE) for cube in cubes]
+    places, absent = _shown(cubes, most_words)
     each = [similarity(cube.isel({n.WORD: places}).values) for cube in cubes]
     order = _clustered(np.mean(each, axis=0))
     texts = [_texts(cubes[0])[place] for place in np.asarray(places)[order]]
     limit = _limit(each)
     panels = [
-        _panel(one[np.ix_(order, order)], texts, limit, _title(cube, left_out))
+        _panel(
+            one[np.ix_(order, order)], texts, limit, _title(cube, one, absent), cube is cubes[-1]
+        )
         for cube, one in zip(cubes, each, strict=True)
     ]
     return panels[0] if len(panels) == 1 else _laid_out(panels, len(texts))
@@ -95,8 +100,10 @@ def _texts(cube: xr.DataArray) -> list[str]:
     return [str(label) for label in labels.tolist()]
 
 
-def _shown(cubes: list[xr.DataArray], most_words: int) -> tuple[list[int], int]:
-    """Return the first place of each text that has a vector everywhere, and how many are cut."""
+def _shown(cubes: list[xr.DataArray], most_words: int) -> tuple[list[int], list[str]]:
+    """Return the first place of each text that has a vector everywhere, and what is not shown."""
+    if not cubes:
+        raise CubeError("one or more 'features' cubes", "none", "Name a space that is stored")
     texts = _texts(cubes[0])
     if any(_texts(cube) != texts for cube in cubes):
         raise CubeError("spaces of the same words", "other words", "Pass one subject's spaces")
@@ -109,7 +116,11 @@ def _shown(cubes: list[xr.DataArray], most_words: int) -> tuple[list[int], int]:
             f"{len(places)} of {len(texts)}",
             "Look at 'flag' for why the others have none",
         )
-    return places[:most_words], max(0, len(places) - most_words)
+    counted = {
+        "more words": len(places) - most_words,
+        "without vector": len(set(texts) - set(first)),
+    }
+    return places[:most_words], [f"{count} {what}" for what, count in counted.items() if count > 0]
 
 
 def _clustered(cosines: Array) -> Array:
@@ -126,11 +137,18 @@ def _limit(each: list[Array]) -> float:
     return max(0.1, round(float(np.quantile(pairs, 0.99)), 2))
 
 
-def _title(cube: xr.DataArray, left_out: int) -> str:
+def _title(cube: xr.DataArray, cosines: Array, absent: list[str]) -> str:
     name = str(cube[n.SPACE].item()) if n.SPACE in cube.coords else "features"
     control = str(cube[n.CONTROL_OF].item()) if n.CONTROL_OF in cube.coords else ""
-    said = f"{name}, control of {control}" if control else name
-    return f"{said} ({left_out} more words)" if left_out else said
+    said = [f"mean cosine {cosines[np.triu_indices(len(cosines), 1)].mean():.2f}", *absent]
+    # That of standardised vectors is near -1 / (words - 1) whatever the space; the raw one is not.
+    if "mean_cosine" in cube.attrs:
+        said.insert(1, f"raw {cube.attrs['mean_cosine']:.2f}")
+    # A family without layers has no depth.
+    if n.DEPTH in cube.coords and np.isfinite(cube[n.DEPTH].item()):
+        said.insert(0, f"layer {cube[n.LAYER].item()}")
+    first = f"{name}, control of {control}" if control else name
+    return "\n".join([first, ", ".join(said)])
 
 
 def _laid_out(panels: list[Any], n_words: int) -> Any:
@@ -150,7 +168,7 @@ def _inches(n_words: int) -> float:
     return max(_SMALLEST_PANEL, n_words * _INCHES_A_WORD)
 
 
-def _panel(cosines: Array, texts: list[str], limit: float, title: str) -> Any:
+def _panel(cosines: Array, texts: list[str], limit: float, title: str, last: bool) -> Any:
     hv, count = plotting(), len(texts)
     size = _inches(count)
     ticks = list(enumerate(texts))
@@ -165,7 +183,7 @@ def _panel(cosines: Array, texts: list[str], limit: float, title: str) -> Any:
         "xticks": ticks,
         "yticks": ticks,
         "invert_yaxis": True,
-        "colorbar": True,
+        "colorbar": last,  # one scale for all; beside others it would cover their words
         "clim": (-limit, limit),
     }
     return styled(

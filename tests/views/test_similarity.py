@@ -36,14 +36,16 @@ def shown(image):
     return [ticks[place] for place in range(len(ticks))], image.dimension_values(2, flat=False)
 
 
+def title(image):
+    return image.opts.get("plot", backend="matplotlib").kwargs["title"].split("\n")
+
+
 def test_each_panel_is_the_cosine_of_standardised_vectors_in_one_order(rng):
     spaces = [space("gpt2-3", rng, level=50.0), space("off", rng, control_of="gpt2-3")]
     layout = views.word_similarity(spaces)
     images = list(layout)
-    assert [image.opts.get("plot").kwargs["title"] for image in images] == [
-        "gpt2-3",
-        "off, control of gpt2-3",
-    ]
+    assert [title(image)[0] for image in images] == ["gpt2-3", "off, control of gpt2-3"]
+    assert [image.opts.get("plot").kwargs["colorbar"] for image in images] == [False, True]
     orders = [shown(image)[0] for image in images]
     assert orders[0] == orders[1]
     assert sorted(orders[0]) == sorted(set(TEXTS))
@@ -53,7 +55,9 @@ def test_each_panel_is_the_cosine_of_standardised_vectors_in_one_order(rng):
         scaled = (rows - rows.mean(0)) / rows.std(0)
         units = scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
         np.testing.assert_allclose(drawn, units @ units.T, atol=1e-5)
-        assert drawn[np.triu_indices(5, 1)].min() < -0.2  # not all alike, whatever the level
+        pairs = drawn[np.triu_indices(5, 1)]
+        assert pairs.min() < -0.2  # not all alike, whatever the level
+        assert title(image)[1] == f"mean cosine {pairs.mean():.2f}"
     svg, _ = hv.renderer("matplotlib").instance(fig="svg")(layout, fmt="svg")
     assert "<svg" in svg
 
@@ -74,10 +78,26 @@ def test_like_words_stand_side_by_side(rng):
 def test_words_without_vector_are_left_out_and_long_lists_cut(rng):
     one, two = space("a", rng), space("b", rng)
     two[1] = np.nan
-    assert set(shown(next(iter(views.word_similarity([one, two]))))[0]) == set(TEXTS) - {"huis"}
+    panel = next(iter(views.word_similarity([one, two])))
+    assert set(shown(panel)[0]) == set(TEXTS) - {"huis"}
+    assert title(panel)[1].endswith(", 1 without vector")
     few = views.word_similarity(one, most_words=3)
     assert set(shown(few)[0]) == {"boot", "huis", "maan"}
-    assert few.opts.get("plot").kwargs["title"] == "a (2 more words)"
+    assert title(few)[1].endswith(", 2 more words")
+
+
+def test_titles_name_the_layer_of_a_family_that_has_layers(rng):
+    for depth, begins in ((0.25, "layer 3, mean"), (np.nan, "mean")):
+        cube = space("a", rng).assign_coords(layer=3, depth=depth)
+        said = title(views.word_similarity(cube.assign_attrs(mean_cosine=0.998)))[1]
+        assert said.startswith(begins)
+        assert said.endswith(", raw 1.00")
+
+
+def test_the_order_of_dims_does_not_matter(rng):
+    one = space("a", rng)
+    turned = views.word_similarity(one.transpose("feature", "word"))
+    np.testing.assert_array_equal(shown(turned)[1], shown(views.word_similarity(one))[1])
 
 
 def test_a_feature_that_does_not_vary_says_nothing(rng):
@@ -92,6 +112,8 @@ def test_a_feature_that_does_not_vary_says_nothing(rng):
 def test_other_words_and_too_few_are_refused(rng):
     with pytest.raises(CubeError, match="the same words"):
         views.word_similarity([space("a", rng), space("b", rng, texts=TEXTS[::-1])])
+    with pytest.raises(CubeError, match="none"):
+        views.word_similarity([])
     one = space("a", rng)
     one[1:] = np.nan
     with pytest.raises(CubeError, match="1 of 6"):
