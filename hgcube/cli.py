@@ -171,7 +171,7 @@ def embed(
     embedding: Annotated[str, typer.Option(help="NAME of [embeddings.NAME].")],
     family: Annotated[str | None, typer.Option(help="NAME itself, if not said.")] = None,
     model: Annotated[str | None, typer.Option(help="File, folder or name of the hub.")] = None,
-    layers: Annotated[str | None, typer.Option(help="all, penultimate, or 3,4.")] = None,
+    layers: Annotated[str | None, typer.Option(help="all, penultimate, last, or 3,4.")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Address, scheduler file, threads or synchronous.")
@@ -193,13 +193,13 @@ def embed(
 
 
 def _layers(stated: str | None) -> str | list[int] | None:
-    if stated is None or stated in ("all", "penultimate"):
+    if stated is None or stated in ("all", "penultimate", "last"):
         return stated
     try:
         return [int(layer) for layer in stated.split(",")]
     except ValueError:
         raise OptionError(
-            "--layers all, penultimate, or numbers joined by commas", stated, "Correct it"
+            "--layers all, penultimate, last, or numbers joined by commas", stated, "Correct it"
         ) from None
 
 

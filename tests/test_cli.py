@@ -328,7 +328,7 @@ class TestEmbed:
         [
             (("--model", "no/such"), "hf download no/such"),
             (("--model", "tiny", "--layers", "9"), "0 to 3"),
-            (("--model", "tiny", "--layers", "last"), "--layers all, penultimate"),
+            (("--model", "tiny", "--layers", "3;4"), "--layers all, penultimate"),
             (("--family", "gtp2"), "'gpt2'"),
         ],
     )
