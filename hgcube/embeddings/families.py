@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from hgcube.embeddings import models
-from hgcube.embeddings.protocol import Factory, factory_of, known_families
+from hgcube.embeddings.protocol import Factory, factory_of, known_families, origin_of
 from hgcube.errors import HgcubeError, MissingExtraError
 
 
@@ -26,12 +26,15 @@ class Family:
         Packages, the model, other options without a default, and audio.
     missing : tuple of str
         What of that is not here, with the command that gets it.
+    origin : str
+        The distribution that brings it: ``"hgcube"``, or a plug-in's.
     """
 
     name: str
     makes: str
     needs: tuple[str, ...]
     missing: tuple[str, ...]
+    origin: str
 
 
 def families() -> list[Family]:
@@ -60,11 +63,15 @@ def missing_packages(factory: Factory) -> list[str]:
 
 
 def _described(name: str) -> Family:
+    origin = origin_of(name)
     try:
         factory = factory_of(name)
     except MissingExtraError as error:
-        return Family(name, "a plug-in", (), (error.got,))
-    needs, missing = [*_said(factory, "packages", ())], _to_install(missing_packages(factory))
+        return Family(name, "a plug-in", (), (error.got,), origin)
+    needs, missing = (
+        [*_said(factory, "packages", ())],
+        _to_install(missing_packages(factory), origin),
+    )
     options = inspect.signature(factory).parameters
     needs += [
         f"{each.name} = ..." for each in options.values() if each.default is inspect.Parameter.empty
@@ -75,7 +82,7 @@ def _described(name: str) -> Family:
         missing += _to_download(model)
     if _said(factory, "hears", False) is True:
         needs.append("audio")
-    return Family(name, _first_line(factory), tuple(needs), tuple(missing))
+    return Family(name, _first_line(factory), tuple(needs), tuple(missing), origin)
 
 
 def _said(factory: Any, name: str, otherwise: Any) -> Any:
@@ -88,9 +95,11 @@ def _first_line(factory: Factory) -> str:
     return (inspect.getdoc(factory) or "").partition("\n")[0]
 
 
-def _to_install(packages: Iterable[str]) -> list[str]:
+def _to_install(packages: Iterable[str], origin: str) -> list[str]:
     named = " and ".join(packages)
-    return [f"no {named}: pip install 'hgcube[embed]'"] if named else []
+    # Our extra does not bring what a plug-in needs.
+    how = "pip install 'hgcube[embed]'" if origin == "hgcube" else f"see what {origin} asks for"
+    return [f"no {named}: {how}"] if named else []
 
 
 def _to_download(model: str) -> list[str]:

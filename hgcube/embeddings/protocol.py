@@ -174,6 +174,23 @@ def known_families() -> list[str]:
     return list(dict.fromkeys([*EMBEDDERS, *(point.name for point in _plugins())]))
 
 
+def origin_of(family: str) -> str:
+    """Return the distribution that brings a family: ``"hgcube"``, or a plug-in's.
+
+    Parameters
+    ----------
+    family : str
+
+    Returns
+    -------
+    str
+    """
+    if family in EMBEDDERS:
+        return "hgcube"
+    brings = [point.dist.name for point in _plugins() if point.name == family and point.dist]
+    return next(iter(brings), "")
+
+
 def factory_of(family: str) -> Factory:
     """Return the factory of `family`, our own or a plug-in's.
 

@@ -250,7 +250,8 @@ def _mean_cosine(
         _LOG.warning(
             "space %s: the vectors of %d words are nearly all alike (mean cosine %.4f). A model "
             "that reads one word alone gives its first token a state that all words share; "
-            "standardised features (the default of encode) tell them apart",
+            "standardised features (the default of encode), a context or another layer tell them "
+            "apart",
             labels[n.SPACE],
             len(first),
             cosine,

@@ -10,6 +10,7 @@ import xarray as xr
 
 import hgcube
 from hgcube.embeddings import EMBEDDERS, families
+from hgcube.embeddings.protocol import factory_of
 from hgcube.errors import MissingExtraError, UnknownLabelError
 
 WORDS = xr.DataArray(["boot", "huis", "fiets"], dims="word", coords={"word": [0, 1, 2]})
@@ -27,6 +28,7 @@ def test_every_family_says_what_it_makes() -> None:
         assert family.makes.endswith(".")
     assert "model = ..." in listed["fasttext"].needs
     assert listed["random"].needs == ()
+    assert {family.origin for family in listed.values()} == {"hgcube"}
 
 
 def test_what_is_not_here_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +51,7 @@ def test_a_plug_in_is_found_by_its_entry_point(plugged: None) -> None:
     assert listed["length"].makes == "Number of characters, and its square."
     assert listed["length"].needs == ("numpy",)
     assert listed["length"].missing == ()
+    assert listed["length"].origin == "wordlength"
     with pytest.raises(UnknownLabelError, match="'length'"):
         hgcube.embed(WORDS, "lenght")
 
@@ -58,6 +61,15 @@ def test_a_plug_in_that_does_not_load_is_one_sentence(plugged: None) -> None:
         hgcube.embed(WORDS, "broken")
     (broken,) = (family for family in families() if family.name == "broken")
     assert broken.missing == ("ModuleNotFoundError: No module named 'wordlength_absent'",)
+    assert broken.origin == "wordlength"
+
+
+def test_what_a_plug_in_lacks_is_not_sought_in_our_extra(
+    plugged: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(factory_of("length"), "packages", ("no_such_package",))
+    (length,) = (family for family in families() if family.name == "length")
+    assert length.missing == ("no no_such_package: see what wordlength asks for",)
 
 
 def test_without_it_the_family_is_unknown() -> None:
