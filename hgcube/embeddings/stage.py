@@ -23,6 +23,11 @@ _LOG = logging.getLogger("hgcube")
 ALIKE = 0.99
 """Vectors of a larger mean cosine with one another are warned of."""
 
+_FIRST_TOKEN = (
+    ". A model that reads one word alone gives its first token a state that all words share; a "
+    "context or another layer may help"
+)
+
 # Of fewer numbers, such as lengths and durations, nothing else is to be expected.
 _FEW = 10
 
@@ -198,11 +203,12 @@ def _cube(
     if without.any() and not place:
         # The other layers lack the same words.
         _warn_of_missing(words, without, made, labels)
-    cosine = _mean_cosine(words, vectors.values, ~without, labels)
     about = {name: (n.WORD, of_each) for name, of_each in made.words.items() if name != n.FLAG}
     about.setdefault("in_vocabulary", (n.WORD, ~without))
     provenance = family.provenance()
     layer = family.layers[place]
+    reads = not family.hears and "layers_total" in provenance
+    cosine = _mean_cosine(words, vectors.values, ~without, labels, reads)
     labeled = vectors.assign_coords(
         {
             **word_coords(words),
@@ -238,7 +244,7 @@ def _warn_of_missing(
 
 
 def _mean_cosine(
-    words: xr.DataArray, vectors: Any, known: Any, labels: Mapping[str, str]
+    words: xr.DataArray, vectors: Any, known: Any, labels: Mapping[str, str], reads: bool
 ) -> dict[str, float]:
     """Return the mean cosine of different texts, as an attribute; warn where all are alike."""
     texts = np.asarray(words.values.tolist(), dtype=str)[known]
@@ -248,13 +254,12 @@ def _mean_cosine(
         return {}
     if cosine > ALIKE and vectors.shape[1] >= _FEW:
         _LOG.warning(
-            "space %s: the vectors of %d words are nearly all alike (mean cosine %.4f). A model "
-            "that reads one word alone gives its first token a state that all words share; "
-            "standardised features (the default of encode), a context or another layer tell them "
-            "apart",
+            "space %s: the vectors of %d words are nearly all alike (mean cosine %.4f). "
+            "Standardised features (the default of encode) tell them apart%s",
             labels[n.SPACE],
             len(first),
             cosine,
+            _FIRST_TOKEN if reads else "",
         )
     return {"mean_cosine": cosine}
 

@@ -270,7 +270,11 @@ class TestWhatAFamilyMustReturn:
             hgcube.embed(words, "odd", made=None, heard=True)
 
     def test_vectors_that_are_all_alike_are_warned_of(
-        self, words: xr.DataArray, rng: np.random.Generator, caplog: pytest.LogCaptureFixture
+        self,
+        words: xr.DataArray,
+        rng: np.random.Generator,
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         noise = rng.standard_normal((4, 1, 50)).astype(np.float32)
         for level, warned in ((1.0, False), (50.0, True)):
@@ -283,6 +287,13 @@ class TestWhatAFamilyMustReturn:
         units = distinct / np.linalg.norm(distinct, axis=1, keepdims=True)
         cosine = (units @ units.T)[np.triu_indices(4, 1)].mean()
         assert f"mean cosine {cosine:.4f}" in caplog.text
+        assert "first token" not in caplog.text
+        monkeypatch.setattr(Odd, "provenance", lambda _: {"layers_total": "2"})
+        for heard in (True, False):
+            caplog.clear()
+            made = Vectors(values=noise + 50.0)
+            hgcube.embed(words, "odd", made=made, heard=heard, audio=RECORDING["audio"])
+            assert ("first token" in caplog.text) is not heard
 
 
 def test_bands_stay_apart_and_say_who_lacks_a_word(
