@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from hgcube.schema import text_array
 
 POOLINGS = {"mean": slice(None), "first": slice(1), "last": slice(-1, None)}
 """Which of a word's tokens make its vector, as their mean."""
+
+# Longer texts are padded to a multiple of this many tokens.
+_STEP = 8
 
 
 @register("language_model")
@@ -46,7 +50,8 @@ class LanguageModel:
         Whether the text starts with a space. By default it does where the model's tokenizer makes
         the space part of a word, as it is in running text.
     batch_size : int
-        Words in a forward pass.
+        Words in a forward pass. Passes are filled up to it and hold texts of one length, so that
+        a word's vector is the same, to the last bit, whatever it is given with.
     untrained : int, optional
         Seed of random weights in the same architecture.
     of : str
@@ -72,7 +77,7 @@ class LanguageModel:
         context: str = "isolated",
         window: int = 32,
         leading_space: bool | None = None,
-        batch_size: int = 32,
+        batch_size: int = 16,
         untrained: int | None = None,
         of: str = "",
         trained_on: str = "not stated",
@@ -145,8 +150,8 @@ class LanguageModel:
             (len(read), len(self.layers), self._model.n_features), np.nan, dtype=np.float32
         )
         with loading.computing():
-            for batch in _batches(alike, self._batch_size):
-                made = _pooled(network, batch, self.layers, POOLINGS[self._pooling])
+            for batch, length in _batches(alike, self._batch_size, limit):
+                made = _pooled(network, batch, length, self.layers, POOLINGS[self._pooling])
                 for tokens, vector in zip(batch, made, strict=True):
                     values[alike[tokens]] = vector
         return Vectors(values=values, words=_about(read))
@@ -161,6 +166,7 @@ class LanguageModel:
             "pooling": pooled,
             "leading_space": "a space before the text" if self._space else "none",
             "context": self._said_of_context(),
+            "batch": f"passes of {self._batch_size} words",
         }
 
     def _said_of_context(self) -> str:
@@ -180,33 +186,52 @@ _GPT2.__doc__ = "GPT-2: a `LanguageModel` that is the English one of 12 layers b
 register("gpt2")(_GPT2)
 
 
-def _batches(alike: Iterable[Tokens], batch_size: int) -> Iterator[list[Tokens]]:
-    """Yield what has a vector in an order of its own, so that batches do not depend on theirs."""
+def _batches(
+    alike: Iterable[Tokens], batch_size: int, limit: int
+) -> Iterator[tuple[list[Tokens], int]]:
+    """Yield passes with their padded length: of `batch_size` texts, the last ones repeated.
+
+    Products of matrices round by their shapes, which are therefore a text's own.
+    """
     usable = [tokens for tokens in alike if not tokens.flag]
     ordered = sorted(usable, key=lambda tokens: (len(tokens.ids), tokens.ids, tokens.places))
-    for start in range(0, len(ordered), batch_size):
-        yield ordered[start : start + batch_size]
+    for length, group in groupby(ordered, lambda tokens: _padded(len(tokens.ids), limit)):
+        same = list(group)
+        for start in range(0, len(same), batch_size):
+            batch = same[start : start + batch_size]
+            yield [*batch, *batch[-1:] * (batch_size - len(batch))], length
 
 
-def _pooled(network: Any, batch: list[Tokens], layers: Sequence[int], pooling: slice) -> Array:
+def _padded(length: int, limit: int) -> int:
+    """Return the length of a pass: one's own, for longer texts in steps."""
+    return length if length <= _STEP else min(-(-length // _STEP) * _STEP, limit)
+
+
+def _pooled(
+    network: Any, batch: list[Tokens], length: int, layers: Sequence[int], pooling: slice
+) -> Array:
     """Return the mean state of each word's tokens; float32 (item, layer, feature)."""
     places = [tokens.places[pooling] for tokens in batch]
     counts = np.array([len(some) for some in places])
     rows = np.repeat(np.arange(len(batch)), counts)
-    states = _states(network, batch, layers, (rows, np.concatenate(places)))
+    states = _states(network, batch, length, layers, (rows, np.concatenate(places)))
     sums = np.add.reduceat(states, np.cumsum(counts) - counts, axis=0)
     return np.asarray(sums / counts[:, np.newaxis, np.newaxis], dtype=np.float32)
 
 
 def _states(
-    network: Any, batch: list[Tokens], layers: Sequence[int], wanted: tuple[Array, Array]
+    network: Any,
+    batch: list[Tokens],
+    length: int,
+    layers: Sequence[int],
+    wanted: tuple[Array, Array],
 ) -> Array:
     """Return the hidden states at the wanted (row, place), dims (wanted, layer, feature).
 
     Padded at the end: positions count from the first token, and a causal model never looks there.
     """
     torch = models.package("torch")
-    ids = np.full((len(batch), max(len(tokens.ids) for tokens in batch)), loading.padding(network))
+    ids = np.full((len(batch), length), loading.padding(network))
     mask = np.zeros_like(ids)
     for row, tokens in enumerate(batch):
         ids[row, : len(tokens.ids)] = tokens.ids

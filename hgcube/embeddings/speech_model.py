@@ -40,6 +40,8 @@ class SpeechModel:
     batch_size : int
         Words in a forward pass, of models that keep the padding of unequal lengths apart
         (Whisper, and wav2vec2 and HuBERT that normalise each frame); others hear one at a time.
+        With 1 a word's vector is the same, to the last bit, whatever it is given with; more is
+        faster on a GPU.
     untrained : int, optional
         Seed of random weights in the same architecture.
     reversed : bool
@@ -69,7 +71,7 @@ class SpeechModel:
         lags: Sequence[float] = (0.0, 1.0),
         step: float = 0.1,
         lag: float = 0.0,
-        batch_size: int = 8,
+        batch_size: int = 1,
         untrained: int | None = None,
         reversed: bool = False,
         of: str = "",

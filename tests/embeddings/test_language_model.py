@@ -93,6 +93,18 @@ def test_padding_never_leaks(folder: Path, context: str) -> None:
     assert len({len(tokens.ids) for tokens in read}) > 2
 
 
+@pytest.mark.parametrize("context", ["isolated", "transcript"])
+def test_a_vector_does_not_depend_on_the_others_to_the_last_bit(folder: Path, context: str) -> None:
+    """What was embedded before is kept, so that the others are not always the same."""
+    family = LanguageModel(model=folder, layers="all", context=context, window=20)
+    items = family.items(words_of(TEXTS * 3), None)
+    every = family.vectors(items).values
+    for some in ([0], [5, 1], [2, 3, 4, 6, 7, 11, 19]):
+        found = family.vectors([items[place] for place in some]).values
+        np.testing.assert_array_equal(found, every[some])
+    assert len({item.before for item in items}) == (1 if context == "isolated" else 24)
+
+
 def test_equal_words_are_equal_in_any_order(folder: Path) -> None:
     found = vectors(folder, words_of(TEXTS), batch_size=3)
     order = [5, 2, 7, 0, 3, 1, 6, 4]
