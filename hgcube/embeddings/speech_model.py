@@ -38,10 +38,9 @@ class SpeechModel:
     lock, duration, pooling, lags, step, lag
         As `pooling.Pooling`: what is heard, and how its frames are joined.
     batch_size : int
-        Words in a forward pass, of models that keep the padding of unequal lengths apart
-        (Whisper, and wav2vec2 and HuBERT that normalise each frame); others hear one at a time.
-        With 1 a word's vector is the same, to the last bit, whatever it is given with; more is
-        faster on a GPU.
+        Words in a forward pass. One by one, the default and no slower on a CPU, a vector is the
+        same to the last bit whatever it is given with; together, for a GPU, to 1e-6. Sounds are
+        put together only where the architecture keeps padding apart.
     untrained : int, optional
         Seed of random weights in the same architecture.
     reversed : bool
@@ -237,6 +236,7 @@ class SpeechModel:
             **heard_at(),
             "feature_extractor": f"{whose}: each sound {normalised}",
             "direction": direction,
+            "batch": f"passes of up to {self._batch_size if self._pads else 1} words",
         }
 
     def files(self) -> tuple[Path, ...]:

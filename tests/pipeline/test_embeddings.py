@@ -311,6 +311,43 @@ def test_a_package_that_is_missing_is_named(store_of: Any, monkeypatch: pytest.M
         hgcube.plan(store_of("[embeddings.random]"))
 
 
+REAL = """
+[embeddings.ft]
+family = "fasttext"
+model = "MODELS/fasttext-nl-100d.bin"
+[embeddings.gpt2]
+model = "MODELS/gpt2-nl-tiny"
+layers = "all"
+[embeddings.wav2vec2]
+model = "MODELS/w2v2-digits-tiny"
+layers = [2, 3]
+[embeddings.untrained]
+family = "wav2vec2"
+model = "MODELS/w2v2-digits-tiny"
+untrained = 0
+layers = [3]
+of = "wav2vec2"
+[embeddings.both]
+family = "joined"
+of = ["ft", "wav2vec2-3"]
+"""
+
+
+@pytest.mark.shared
+def test_real_models_of_text_and_sound_with_a_control(store_of: Any, shared_folder: Path) -> None:
+    store = store_of(REAL.replace("MODELS", str(shared_folder / "models")))
+    ran(store)
+    sizes = {"ft": 100, "gpt2-0": 192, "gpt2-4": 192, "wav2vec2-2": 96, "untrained-3": 96}
+    for space, n_features in {**sizes, "both": 196}.items():
+        features = open_cube(store, "features", space=space, subject="02").load()
+        assert features.shape == (6, n_features)
+        assert np.isfinite(features).all()
+    control = open_cube(store, "features", space="untrained-3", subject="01")
+    assert control.control_of.item() == "wav2vec2-3"
+    trained = open_cube(store, "features", space="wav2vec2-3", subject="01")
+    assert np.abs(np.corrcoef(control.values.ravel(), trained.values.ravel())[0, 1]) < 0.5
+
+
 class TestBundles:
     @pytest.mark.parametrize("where", [{"scheduler": "threads"}, {"scheduler": None}])
     def test_parts_of_a_bundle_never_overlap(
