@@ -61,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         n_words=6,
         n_electrodes=3,
         sampling_frequency=512.0,
-        audio_frequency=4000.0,
+        audio_frequency=8000.0,
         word_duration=1.0,
         fixation_duration=0.5,
     )
