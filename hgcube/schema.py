@@ -258,6 +258,22 @@ def audio_axis(n_samples: int, sampling_frequency: float, start: float) -> xr.Co
     return axis
 
 
+def audio_start(audio: xr.DataArray) -> float:
+    """Return the time of the first sample in s; 0 for none.
+
+    Parameters
+    ----------
+    audio : xarray.DataArray
+        Kind ``audio``. Its axis may be on Dask, as ``audio.chunk()`` puts it, whose single elements
+        are no numbers.
+
+    Returns
+    -------
+    float
+    """
+    return float(audio[n.AUDIO_TIME][:1].values[0]) if audio.size else 0.0
+
+
 def passed_on(cube: xr.DataArray, *attributes: str) -> dict[str, Any]:
     """Return those of `attributes` that `cube` has: the few that a stage hands on by name."""
     return {name: cube.attrs[name] for name in attributes if name in cube.attrs}

@@ -14,7 +14,7 @@ from hgcube import names as n
 from hgcube.chunks import made_of_stretches
 from hgcube.errors import CubeError, OptionError
 from hgcube.kernels import audio as kernels
-from hgcube.schema import check, finish, joined_flags, sampling_frequency, text_array
+from hgcube.schema import audio_start, check, finish, joined_flags, sampling_frequency, text_array
 
 _LOG = logging.getLogger("hgcube")
 _FLAGS = ("silent", "early", "clipped")
@@ -111,7 +111,7 @@ def _check_options(words: xr.DataArray, threshold: float, minimum_duration: floa
 
 def _stretches(onsets: np.ndarray[Any, Any], audio: xr.DataArray) -> list[_Stretch]:
     rate = sampling_frequency(audio, n.AUDIO_TIME)
-    origin = float(audio[n.AUDIO_TIME][0]) if audio.size else 0.0
+    origin = audio_start(audio)
     following = np.array([_next(onset, onsets) for onset in onsets])
     begins, ends = (
         np.clip(np.nan_to_num((seconds - origin) * rate), 0, audio.size).round().astype(int)

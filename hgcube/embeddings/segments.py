@@ -20,7 +20,7 @@ from hgcube.embeddings.protocol import Array, Item
 from hgcube.errors import CubeError, OptionError
 from hgcube.kernels import audio as kernels
 from hgcube.kernels.resampling import LONGEST_RATIO, margin, resampled
-from hgcube.schema import check, sampling_frequency, text_array
+from hgcube.schema import audio_start, check, sampling_frequency, text_array
 
 RATE = 16_000.0
 """Of all sound that families hear, in Hz."""
@@ -153,7 +153,7 @@ def _cuts(
     words: xr.DataArray, audio: xr.DataArray, lock: str, span: tuple[float, float] | None
 ) -> list[_Cut]:
     rate = _rate(audio)
-    origin = float(audio[n.AUDIO_TIME][0]) if audio.size else 0.0
+    origin = audio_start(audio)
     locks = coordinate(words, LOCKS[lock])
     measured = span is None and lock == "voice"
     begin = 0.0 if span is None else span[0]

@@ -153,7 +153,8 @@ def voice_end(level: Floats, threshold: float, frames: int, earliest: int) -> in
     int
         -1 if there is no voice.
     """
-    joined = _joined(_lasting(level >= threshold, frames))
+    # Joined first: the burst of a last consonant is short, and comes after a silence.
+    joined = _lasting(_joined(level >= threshold), frames)
     later = np.flatnonzero(joined[earliest:])
     if not later.size:
         return -1

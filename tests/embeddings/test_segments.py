@@ -121,6 +121,15 @@ def test_only_stretches_around_words_are_read() -> None:
     assert not heard(lazily, span=None)[0].flag
 
 
+@pytest.mark.parametrize("start", [0.0, -7.25])
+def test_audio_that_a_user_chunked_is_heard_alike(start: float) -> None:
+    recording = voices.spoken(("boot", "huis"), start=start, rate=16_000.0)
+    chunked = recording.assign(audio=recording["audio"].chunk(audio_time=5000))
+    assert chunked["audio"].chunks
+    found = [item.digest for item in heard(chunked, span=None)]
+    assert found == [item.digest for item in heard(recording, span=None)]
+
+
 def test_what_cannot_be_heard_is_flagged_and_the_rest_survive() -> None:
     recording = voices.spoken(("boot", "huis", "fiets", "koekje", "tuin", "boot"))
     samples = recording["audio"].values.copy()

@@ -67,9 +67,11 @@ def test_a_voice_ends_after_its_last_syllable():
     assert audio.voice_end(level, 1.0, 25, 401) == 700
     assert audio.voice_end(level, 1.0, 25, 701) == -1
     assert audio.voice_end(level[:650], 1.0, 25, 600) == 650
-    level[400:405] = 5.0
-    level[430:435] = 5.0  # too short to be a voice
-    assert audio.voice_end(level, 1.0, 25, 180) == 405
+    level[430:435] = 5.0  # the burst of a last consonant
+    assert audio.voice_end(level, 1.0, 25, 180) == 435
+    level[490:495] = 5.0  # a click
+    assert audio.voice_end(level, 1.0, 25, 180) == 435
+    assert audio.voice_end(level, 1.0, 25, 440) == 700
 
 
 @pytest.mark.parametrize(
