@@ -207,18 +207,11 @@ def _layers(stated: str | None) -> str | list[int] | None:
 def embeddings() -> None:
     """List the embeddings: what each makes, what it needs, and what of that is not here."""
     from rich.console import Console
-    from rich.table import Table
 
-    from hgcube.embeddings import families
+    from hgcube.embeddings.families import table
 
-    table = Table("embedding", box=None, pad_edge=False)
-    for column, ratio in (("makes", 5), ("needs", 4), ("not here", 4)):
-        table.add_column(column, ratio=ratio, overflow="fold")
-    for family in families():
-        missing = "\n".join(family.missing) or "-"
-        table.add_row(family.name, family.makes, "\n".join(family.needs) or "-", missing)
     width = max(Console().width, 120)
-    Console(markup=False, highlight=False, width=width).print(table)
+    Console(markup=False, highlight=False, width=width).print(table())
 
 
 @app.command()

@@ -48,6 +48,24 @@ def families() -> list[Family]:
     return [_described(name) for name in known_families()]
 
 
+def table() -> Any:
+    """Return all families as a table to print.
+
+    Returns
+    -------
+    rich.table.Table
+    """
+    from rich.table import Table
+
+    made = Table("embedding", box=None, pad_edge=False)
+    for column, ratio in (("makes", 5), ("needs", 4), ("not here", 4)):
+        made.add_column(column, ratio=ratio, overflow="fold")
+    for family in families():
+        missing = "\n".join(family.missing) or "-"
+        made.add_row(family.name, family.makes, "\n".join(family.needs) or "-", missing)
+    return made
+
+
 def missing_packages(factory: Factory) -> list[str]:
     """Return the optional packages that a family says it imports and that are not installed.
 
